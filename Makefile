@@ -1,0 +1,58 @@
+# The front door. Each target sets up what it needs; a second run costs nothing.
+# A fresh machine needs python3 (3.11 or newer, with venv), make and git.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help demo test check lint types layers fuzz bench lock prices clean
+
+help:  ## says what each target does
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(INSTALLED)  ## a priced report of the sample logs that come with tollbook
+	@$(BIN)/tollbook report examples/bedrock-logs.jsonl.gz --names examples/names.json
+
+test: $(INSTALLED)  ## every test
+	@$(BIN)/python -m pytest
+
+check: $(INSTALLED) lint types layers  ## what a change must pass: lint, types, layers, tests with branch coverage
+	@rm -f .coverage*
+	@$(BIN)/python -m coverage run -m pytest
+	@$(BIN)/python -m coverage combine -q
+	@$(BIN)/python -m coverage report --fail-under 95
+
+lint: $(INSTALLED)  ## ruff, lint and format
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(INSTALLED)  ## mypy, strict
+	@$(BIN)/mypy
+
+layers: $(INSTALLED)  ## import-linter
+	@$(BIN)/lint-imports --no-cache
+
+fuzz: $(INSTALLED)  ## ten minutes of bytes that no one expects (a campaign, not part of the tests)
+	@$(BIN)/python bench/fuzz_records.py --minutes 10
+
+bench: $(INSTALLED)  ## tollbook beside DuckDB, alternating; some minutes and 4 GB of disk
+	@$(BIN)/python bench/compare_duckdb.py
+
+prices: $(INSTALLED)  ## builds the price book anew from the releases in scripts/price_releases.txt
+	@$(BIN)/python scripts/build_price_book.py
+
+lock: $(INSTALLED)  ## pins the newest versions, with hashes and without addresses
+	@$(BIN)/pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header pyproject.toml --group dev -o requirements/dev.txt
+
+clean:  ## removes what the targets made
+	@rm -rf $(VENV) dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(INSTALLED): requirements/dev.txt pyproject.toml
+	@echo "Setting up $(VENV) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tollbook needs Python 3.11 or newer: make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

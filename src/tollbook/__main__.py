@@ -1,0 +1,5 @@
+"""`python -m tollbook`."""
+
+from tollbook.cli import run
+
+run()

@@ -1,0 +1,135 @@
+"""The command line: words and flags only."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tollbook import __version__
+from tollbook.core.errors import TollbookError
+from tollbook.core.text import printable
+from tollbook.spend.query import DIMENSIONS, dimensions_of
+
+if TYPE_CHECKING:
+    from tollbook.spend.report import Report
+
+_FORMATS = ("table", "text", "json", "csv", "markdown")
+_TEXT_NEEDS = ("day", "region", "model", "principal")
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def run() -> NoReturn:
+    """The program `tollbook`."""
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has gone; Python would complain once more when it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 0
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    sys.exit(code)
+
+
+def main(words: Sequence[str]) -> int:
+    """Does what `words` say; gives the exit code: 0 fine, 1 the work failed, 2 it was asked wrongly."""
+    options = _parser().parse_args(words)
+    try:
+        return int(options.do(options))
+    except TollbookError as fault:
+        print(f"tollbook: {printable(str(fault))}", file=sys.stderr)
+        return fault.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("tollbook", description="What Amazon Bedrock cost, and who spent it.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"tollbook {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_report(commands)
+    return parser
+
+
+def _add_report(commands: Any) -> None:
+    report = commands.add_parser(
+        "report",
+        help="reads Bedrock invocation logs and says who spent what",
+        description="Reads Amazon Bedrock model invocation logs and says who spent what, in dollars.",
+        epilog="Without --days, --since or --until, files are reported whole.",
+        allow_abbrev=False,
+    )
+    report.set_defaults(do=_report)
+    report.add_argument(
+        "source",
+        nargs="+",
+        metavar="SOURCE",
+        help="a file, a folder, a glob, or - for standard input: JSON lines, gzip, an S3 delivery tree, or what "
+        "'aws logs filter-log-events' prints",
+    )
+    when = report.add_argument_group("which time")
+    when.add_argument("--days", type=int, metavar="N", help="today and the N-1 whole days before it")
+    when.add_argument("--since", metavar="TIME", help="from this date or instant on (2026-11-20, 2026-11-20T09:00Z)")
+    when.add_argument("--until", metavar="TIME", help="up to the end of this date, or to just before this instant")
+    when.add_argument("--tz", default="UTC", metavar="ZONE", help="whose days and hours (default: UTC)")
+    what = report.add_argument_group("what to show")
+    what.add_argument(
+        "--by",
+        default="principal",
+        metavar="DIMENSIONS",
+        help=f"what to group by, separated by commas: {', '.join(DIMENSIONS)}, tag:KEY (default: principal)",
+    )
+    what.add_argument("--format", choices=_FORMATS, default="table", help="how to print it (default: table)")
+    what.add_argument("--top", type=_count, default=20, metavar="N", help="groups the table lists, 0 for all (default: 20)")
+    money = report.add_argument_group("what it means")
+    money.add_argument("--prices", type=Path, metavar="FILE", help="rates of your own, which go before the price book's")
+    money.add_argument("--names", type=Path, metavar="FILE", help="which models opaque ids stand for")
+
+
+def _report(options: argparse.Namespace) -> int:
+    from tollbook import app
+
+    by = dimensions_of(options.by)
+    also = _TEXT_NEEDS if options.format == "text" else ("day", "model")
+    span = app.Span(options.days, options.since, options.until, options.tz)
+    with _progress() as progress:
+        answer = app.report(
+            options.source, span, by, also, price_file=options.prices, names_file=options.names, progress=progress
+        )
+    _print(answer, options.format, options.top)
+    return 0
+
+
+def _print(report: "Report", form: str, top: int) -> None:
+    if form == "table":
+        from rich.console import Console
+
+        from tollbook.spend.render.terminal import show
+
+        show(report, Console(highlight=False, markup=False, emoji=False), top)
+        return
+    from tollbook.spend.render import machine, plain
+
+    forms: dict[str, Callable[[Report], str]] = {
+        "json": machine.as_json,
+        "csv": machine.as_csv,
+        "text": plain.as_text,
+        "markdown": plain.as_markdown,
+    }
+    sys.stdout.write(forms[form](report))
+
+
+def _progress() -> AbstractContextManager[Callable[[int, int], None]]:
+    if not sys.stderr.isatty():
+        return nullcontext(lambda done, total: None)
+    from tollbook.progress import reading
+
+    return reading()
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a whole number from 0 on is wanted, not '{text}'")
+    return int(text)

@@ -1,0 +1,27 @@
+"""Every error that tollbook raises on purpose.
+
+    TollbookError                 one sentence for the user: what happened, and what to do next
+    ├── UsageError                the question itself is wrong: exit code 2
+    ├── SourceError               the logs cannot be read: exit code 1
+    └── PriceFileError            a price file cannot be trusted: exit code 1
+"""
+
+
+class TollbookError(Exception):
+    """Something a user can understand and mend; the message is shown as it is."""
+
+    exit_code = 1
+
+
+class UsageError(TollbookError):
+    """What was asked for makes no sense; asking differently helps."""
+
+    exit_code = 2
+
+
+class SourceError(TollbookError):
+    """A place that should hold logs cannot be read, or holds none."""
+
+
+class PriceFileError(TollbookError):
+    """A file of prices is not in the form that `docs/prices.md` describes."""

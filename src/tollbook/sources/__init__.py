@@ -1,0 +1,1 @@
+"""The places where logs are."""

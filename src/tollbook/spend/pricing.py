@@ -1,0 +1,105 @@
+"""Rows of usage to rows with money on them, and how sure each amount is."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+from tollbook.spend.model import Model, Named, model_of, routed
+from tollbook.spend.prices import PriceBook, Quote, UnknownPrice
+from tollbook.spend.usage import Trait, UsageRow
+
+
+class Status(StrEnum):
+    """How sure an amount is. The values are part of the JSON report."""
+
+    EXACT = "exact"
+    ASSUMED_5M = "assumed_5m"  # cache writes priced as kept for five minutes, where no body tells
+    ASSUMED_TIER = "assumed_tier"  # priced at the standard tier, where the log or the book does not tell
+    ASSUMED_REGION = "assumed_region"  # priced as in the US regions, where the book has no rate of its own
+    GROSS_ASSUMED = "gross_assumed"  # cached tokens taken out of an input count that seems to hold them
+    UNPRICED = "unpriced"
+
+
+@dataclass(frozen=True, slots=True)
+class PricedRow:
+    """A row and what it cost.
+
+    Attributes:
+        usd: dollars for the part that has a price; None where nothing has, and for calls that failed.
+        saving: what the cache saved in that part.
+        unpriced_calls: calls some or all of whose tokens have no price.
+        unpriced_tokens: the tokens that have none.
+        why: why they have none.
+    """
+
+    usage_row: UsageRow
+    model: Model
+    statuses: frozenset[Status] = frozenset()
+    usd: Decimal | None = None
+    saving: Decimal | None = None
+    unpriced_calls: int = 0
+    unpriced_tokens: int = 0
+    why: str = ""
+
+
+def priced(rows: Iterable[UsageRow], book: PriceBook, names: Mapping[str, Named]) -> Iterator[PricedRow]:
+    """Each of `rows` with its price in `book`.
+
+    Calls that failed are not priced, whatever their tokens: no AWS page says that they are billed.
+
+    Args:
+        names: what opaque model ids stand for.
+    """
+    models: dict[tuple[str, str], Model] = {}
+    quotes: dict[tuple[Model, str | None, str, int], Quote | UnknownPrice] = {}
+    for row in rows:
+        key = row.key
+        model = models.get((key.model_id, key.invoked))
+        if model is None:
+            model = routed(key.model_id, key.invoked) if key.invoked else model_of(key.model_id, names)
+            models[key.model_id, key.invoked] = model
+        if key.error:
+            yield PricedRow(row, model)
+            continue
+        asked = (model, key.region, key.tier, key.bucket.utc_day)
+        if asked not in quotes:
+            quotes[asked] = _quote(book, model, key.region, key.tier, key.day)
+        yield _priced(row, model, quotes[asked])
+
+
+def _quote(book: PriceBook, model: Model, region: str | None, tier: str, day: date) -> Quote | UnknownPrice:
+    try:
+        return book.quote(model, region, tier, day)
+    except UnknownPrice as fault:
+        return fault
+
+
+def _priced(row: UsageRow, model: Model, quote: Quote | UnknownPrice) -> PricedRow:
+    key, usage = row
+    if isinstance(quote, UnknownPrice):
+        return PricedRow(row, model, _UNPRICED, None, None, usage.calls, usage.tokens, str(quote))
+    rate, traits = quote.rate, key.traits
+    charge = rate.charge(usage, key.context)
+    statuses = set()
+    if traits & Trait.LIFETIME_UNSEEN and rate.rates_for(key.context).cache_write_1h is not None:
+        statuses.add(Status.ASSUMED_5M)
+    if quote.assumes_tier or (traits & Trait.TIER_UNSEEN and quote.has_tiers):
+        statuses.add(Status.ASSUMED_TIER)
+    if quote.assumes_region:
+        statuses.add(Status.ASSUMED_REGION)
+    if traits & Trait.GROSS:
+        statuses.add(Status.GROSS_ASSUMED)
+    if charge.unrated_tokens:
+        statuses.add(Status.UNPRICED)
+    if charge.unrated_tokens == usage.tokens > 0:
+        return PricedRow(row, model, _UNPRICED, None, None, usage.calls, usage.tokens, _NO_RATE)
+    known = frozenset(statuses) or _EXACT
+    if charge.unrated_tokens:
+        return PricedRow(row, model, known, charge.usd, charge.saving_usd, usage.calls, charge.unrated_tokens, _NO_RATE)
+    return PricedRow(row, model, known, charge.usd, charge.saving_usd)
+
+
+_EXACT, _UNPRICED = frozenset({Status.EXACT}), frozenset({Status.UNPRICED})
+_NO_RATE = "no source gives a rate for this kind of token"

@@ -1,0 +1,68 @@
+"""Text and Markdown: for people, in mails, tickets and models' answers."""
+
+from tollbook.core.text import printable
+from tollbook.spend.render.words import cost, dollars, faults, percent, period, reasons
+from tollbook.spend.report import Report, Sum
+
+SECTIONS = {"Daily Totals": "day", "Region Summary": "region", "Model Summary": "model", "User Summary": "principal"}
+
+
+def as_text(report: Report) -> str:
+    """The layout of the report that tollbook's forerunner printed, with money and cache beside the tokens."""
+    total = report.total
+    days = len(report.days)
+    regions = ", ".join(printable(group.values[0] or "") for group in report.grouped(("region",))) or "no region"
+    lines = [
+        f"Bedrock Daily Usage Report (Past {days} day{'' if days == 1 else 's'} - {regions})",
+        f"Total Requests: {total.calls}",
+        f"Total Input Tokens: {total.input}",
+        f"Total Completion Tokens: {total.output}",
+        f"Total Tokens: {total.input + total.output}",
+        f"Total Cache Read Tokens: {total.cache_read}",
+        f"Total Cache Write Tokens: {total.cache_write}",
+        f"Total Errors: {total.errors}",
+        f"Total Cost: {cost(total)}",
+    ]
+    for title, dimension in SECTIONS.items():
+        lines += ["", f"--- {title} ---"]
+        lines += [f"{printable(group.values[0] or '')}: {_line(group.sum)}" for group in report.grouped((dimension,))]
+    lines += ["", "--- Notes ---", *faults(report), *(f"  {reason}" for reason in reasons(report)), *report.notes]
+    return "\n".join(lines) + "\n"
+
+
+def _line(total: Sum) -> str:
+    return (
+        f"Requests={total.calls}, Input={total.input}, Completion={total.output}, Total={total.input + total.output}, "
+        f"Cache Read={total.cache_read}, Cache Write={total.cache_write}, Errors={total.errors}, Cost={cost(total)}"
+    )
+
+
+def as_markdown(report: Report) -> str:
+    """A heading, a table of the groups, and the notes as a list."""
+    total = report.total
+    hit = "" if total.cache_hit_rate is None else f", cache hit rate {percent(total.cache_hit_rate)}"
+    lines = [
+        f"## Amazon Bedrock spend, {period(report)}",
+        "",
+        f"**{cost(total)}** for {total.calls:,} calls, {total.errors:,} errors{hit}.",
+        "",
+        f"| {' | '.join(report.by)} | calls | errors | input | output | cache read | cache write | cost | cache saving | status |",
+        f"|{' --- |' * len(report.by)}{' ---: |' * 8} --- |",
+    ]
+    for group in report.groups:
+        values = [_escaped(value) for value in group.values]
+        figures = (group.sum.calls, group.sum.errors, group.sum.input, group.sum.output, group.sum.cache_read, group.sum.cache_write)
+        saving = "" if group.sum.saving is None else dollars(group.sum.saving)
+        status = ", ".join(sorted(group.sum.statuses))
+        cells = [*values, *(f"{figure:,}" for figure in figures), cost(group.sum), saving, status]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", *(f"- {_escaped(line)}" for line in (*faults(report), *reasons(report), *report.notes))]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(value: str | None) -> str:
+    """`value` as Markdown shows it letter for letter: nothing in a log field is a link, an image or HTML."""
+    text = "(none)" if value is None else printable(value)
+    for char in "\\`*_[]<>|!#":
+        text = text.replace(char, f"\\{char}")
+    return text.replace("&", "&amp;")

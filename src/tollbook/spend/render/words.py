@@ -1,0 +1,104 @@
+"""Figures and sentences that several forms of a report share."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from tollbook.core.text import printable
+from tollbook.spend.model import label
+from tollbook.spend.pricing import Status
+from tollbook.spend.report import Report, Sum
+
+NONE: Final = "(none)"
+
+
+def dollars(amount: Decimal) -> str:
+    """`$1,234.56`; amounts below a cent with four decimals, and what is less than those as `<$0.0001`."""
+    sign, size = ("-" if amount < 0 else ""), abs(amount)
+    if size >= Decimal("0.01") or not size:
+        return f"{sign}${size:,.2f}"
+    return f"{sign}${size:.4f}" if size >= Decimal("0.0001") else f"{sign}<$0.0001"
+
+
+def cost(total: Sum) -> str:
+    """What `total` cost and how sure that is: `$1.20`, `~$1.20` assumed, `≥$1.20` in part, or `unpriced`."""
+    if total.usd is None:
+        return "unpriced"
+    if Status.UNPRICED in total.statuses:
+        return f"≥{dollars(total.usd)}"
+    return f"{'~' if total.statuses - {Status.EXACT} else ''}{dollars(total.usd)}"
+
+
+def plain(amount: Decimal | None) -> str | None:
+    """`amount` in full, without an exponent or idle zeros: the form in which programs read money."""
+    if amount is None:
+        return None
+    text = format(amount, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def compact(count: int) -> str:
+    """`64.2M`."""
+    for unit, size in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f}{unit}"
+    return str(count)
+
+
+def percent(share: Decimal) -> str:
+    return f"{share * 100:.1f}%"
+
+
+def period(report: Report) -> str:
+    """`Oct 24 – Nov 22, 2026 UTC`; with times of day where the window does not consist of whole days."""
+    if report.since is None or report.until is None:
+        return "no records"
+    zone = report.query.window.zone
+    first, end = report.since.astimezone(zone), report.until.astimezone(zone)
+    if first.time() != end.time() or first.hour or first.minute or first.second:
+        return f"{_moment(first)} – {_moment(end)} {zone.key}"
+    last = report.days[-1]
+    start = f"{first:%b} {first.day}" + ("" if first.year == last.year else f", {first.year}")
+    whole = f"{last:%b} {last.day}, {last.year}"
+    return f"{whole if first.date() == last else f'{start} – {whole}'} {zone.key}"
+
+
+def _moment(time: datetime) -> str:
+    return f"{time:%b} {time.day}, {time.year} {time:%H:%M}"
+
+
+def faults(report: Report) -> Iterator[str]:
+    """What could not be priced or counted, a line each."""
+    if entries := report.unpriced:
+        calls, tokens = sum(entry.calls for entry in entries), sum(entry.tokens for entry in entries)
+        yield f"unpriced: {calls:,} requests, {tokens:,} tokens"
+    if report.rejected:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.rejected.items())
+        yield f"rejected: {sum(report.rejected.values()):,} lines ({reasons})"
+    if report.duplicates:
+        yield f"duplicates: {report.duplicates:,} records came again and were counted once"
+
+
+def reasons(report: Report) -> Iterator[str]:
+    """Why something is unpriced, a line for each model and reason."""
+    for entry in report.unpriced:
+        yield f"{printable(entry.model)}: {entry.calls:,} requests, {entry.tokens:,} tokens: {printable(entry.why)}"
+
+
+def shown(report: Report, by: tuple[str, ...]) -> dict[tuple[str | None, ...], str]:
+    """For the values of each group by `by`, the words to show: models by their short name where it is unique."""
+    groups = report.grouped(by)
+    columns = [_named([group.values[place] for group in groups], name == "model") for place, name in enumerate(by)]
+    return {
+        group.values: " · ".join(names[value] for names, value in zip(columns, group.values, strict=True)) for group in groups
+    }
+
+
+def _named(values: list[str | None], are_models: bool) -> dict[str | None, str]:
+    names: dict[str | None, str] = {value: NONE if value is None else printable(value) for value in values}
+    if are_models:
+        labels = {value: label(name) for value, name in names.items()}
+        once = [name for name in labels.values() if list(labels.values()).count(name) == 1]
+        names |= {value: name for value, name in labels.items() if name in once}
+    return names

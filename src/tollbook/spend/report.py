@@ -1,0 +1,258 @@
+"""The answer: rows grouped and added up, and all that could not be counted or priced beside them."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Final
+
+from tollbook.spend.model import Named
+from tollbook.spend.prices import STANDARD, PriceBook
+from tollbook.spend.pricing import PricedRow, Status, priced
+from tollbook.spend.principal import UNKNOWN, without_session
+from tollbook.spend.query import TAG, Query
+from tollbook.spend.record import Reason
+from tollbook.spend.tally import Counted
+from tollbook.spend.usage import Trait
+from tollbook.spend.window import days_of, start_of
+
+NOT_IN_THESE_LOGS: Final = "not in these logs: bedrock-mantle, batch, async"
+"""Source: https://docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-logging.html lists the
+operations of `bedrock-runtime` that are logged; others are not."""
+
+Values = tuple[str | None, ...]
+
+
+class Sum:
+    """Calls, tokens and money, added up row by row.
+
+    Attributes:
+        by_day: dollars by local day.
+    """
+
+    __slots__ = ("_priced", "_saving", "_usd", "by_day", "cache_read", "cache_write", "calls", "errors", "input", "output", "statuses")
+
+    def __init__(self) -> None:
+        self.calls = self.errors = self.input = self.output = self.cache_read = self.cache_write = 0
+        self.statuses: set[Status] = set()
+        self.by_day: dict[date, Decimal] = {}
+        self._usd = self._saving = Decimal(0)
+        self._priced = False
+
+    def add(self, row: PricedRow, day: date) -> None:
+        """Takes in a row of the local `day`."""
+        usage = row.usage_row.usage
+        self.calls += usage.calls
+        self.errors += usage.errors
+        self.input += usage.input
+        self.output += usage.output
+        self.cache_read += usage.cache_read
+        self.cache_write += usage.cache_write
+        self.statuses |= row.statuses
+        if row.usd is not None and row.saving is not None:
+            self._priced = True
+            self._usd += row.usd
+            self._saving += row.saving
+            self.by_day[day] = self.by_day.get(day, Decimal(0)) + row.usd
+
+    @property
+    def tokens(self) -> int:
+        """All tokens, of whatever kind."""
+        return self.input + self.output + self.cache_read + self.cache_write
+
+    @property
+    def usd(self) -> Decimal | None:
+        """Dollars of the priced part; None only where calls were served and nothing in them is priced."""
+        return self._usd if self._priced or not self.calls else None
+
+    @property
+    def saving(self) -> Decimal | None:
+        """What the cache saved in the priced part, less what filling it cost; may be negative."""
+        return self._saving if self._priced or not self.calls else None
+
+    @property
+    def cache_hit_rate(self) -> Decimal | None:
+        """The share, 0 to 1, of prompt tokens that were read from the cache; None without prompt tokens."""
+        prompt = self.input + self.cache_read + self.cache_write
+        return Decimal(self.cache_read) / prompt if prompt else None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The rows that share `values`, one for each dimension; None where a record has none."""
+
+    values: Values
+    sum: Sum
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """Calls of one model that have no price, for one reason."""
+
+    model: str
+    why: str
+    calls: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was asked, and the answer.
+
+    Attributes:
+        since, until: the window; where it was left open, the whole days on which records lie, or None
+            where there are none.
+        by: the dimensions to group by.
+        rejected: lines that are no records, by reason.
+        duplicates: records that came again.
+        notes: sentences that belong beside the figures.
+    """
+
+    since: datetime | None
+    until: datetime | None
+    query: Query
+    by: tuple[str, ...]
+    rows: tuple[PricedRow, ...]
+    rejected: Mapping[Reason, int]
+    duplicates: int
+    notes: tuple[str, ...]
+
+    @cached_property
+    def total(self) -> Sum:
+        groups = self.grouped(())
+        return groups[0].sum if groups else Sum()
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        return self.grouped(self.by)
+
+    def grouped(self, by: tuple[str, ...]) -> list[Group]:
+        """The rows by the dimensions `by`, in order of time where that is among them, then of money."""
+        values_of = _values_of(by, self.query)
+        sums: dict[Values, Sum] = defaultdict(Sum)
+        days: dict[int, date] = {}
+        for row in self.rows:
+            start = row.usage_row.key.bucket.start
+            day = days.get(start)
+            if day is None:
+                day = days[start] = _day(start, self.query)
+            sums[values_of(row, day)].add(row, day)
+        times = [place for place, name in enumerate(by) if name in ("day", "hour")]
+
+        def order(group: Group) -> tuple[object, ...]:
+            total = group.sum
+            when = [group.values[place] for place in times]
+            return (*when, -(total.usd or 0), -total.tokens, -total.calls, [value or "" for value in group.values])
+
+        return sorted((Group(values, total) for values, total in sums.items()), key=order)
+
+    @property
+    def days(self) -> list[date]:
+        """The local days of the window, in order; of an open one, the days with records."""
+        if self.since is None or self.until is None:
+            return sorted(self.total.by_day)
+        return list(days_of(self.since, self.until, self.query.window.zone))
+
+    @cached_property
+    def unpriced(self) -> list[Unpriced]:
+        """What has no price, the most tokens first."""
+        found: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+        for row in self.rows:
+            if row.unpriced_calls:
+                counts = found[row.model.id, row.why]
+                counts[0] += row.unpriced_calls
+                counts[1] += row.unpriced_tokens
+        entries = (Unpriced(*key, *counts) for key, counts in found.items())
+        return sorted(entries, key=lambda entry: (-entry.tokens, -entry.calls, entry.model, entry.why))
+
+
+def report_of(
+    counted: Counted,
+    query: Query,
+    by: tuple[str, ...],
+    book: PriceBook,
+    names: Mapping[str, Named],
+    notes: Iterable[str] = (),
+) -> Report:
+    """The answer to `query` from what was counted.
+
+    Args:
+        by: the dimensions to group by, among the query's.
+        names: what opaque model ids stand for.
+        notes: sentences on what could not be read.
+    """
+    window, span = query.window, counted.span
+    since, until = window.since, window.until
+    if span is not None:
+        since = since or start_of(span[0].astimezone(window.zone).date(), window.zone)
+        last = (span[1] - timedelta(seconds=1)).astimezone(window.zone).date()
+        until = until or start_of(last + timedelta(days=1), window.zone)
+    rows = tuple(priced(counted.usage_rows(), book, names))
+    rejected = {reason: count for reason, count in sorted(counted.rejected.items()) if count}
+    return Report(since, until, query, by, rows, rejected, counted.duplicates, (*notes, *_notes(counted, rows)))
+
+
+def _notes(counted: Counted, rows: Iterable[PricedRow]) -> Iterable[str]:
+    if counted.outside:
+        yield f"{counted.outside} records lie outside the window and were left out"
+    if counted.permission_lines:
+        yield f"{counted.permission_lines} permission checks of Bedrock were skipped: they are no calls"
+    statuses = {status for row in rows for status in row.statuses}
+    yield from (sentence for status, sentence in _MEANINGS.items() if status in statuses)
+    yield NOT_IN_THESE_LOGS
+    yield "an estimate at list price, before discounts, credits and taxes"
+
+
+_MEANINGS = {
+    Status.ASSUMED_5M: "assumed_5m: cache writes of unseen lifetime are priced as kept for 5 minutes; for 1 hour they cost more",
+    Status.ASSUMED_TIER: "assumed_tier: priced at the standard service tier, since the log or the price book does not tell another",
+    Status.ASSUMED_REGION: "assumed_region: priced as in the US regions, since the price book has no rate for the region",
+    Status.GROSS_ASSUMED: "gross_assumed: OpenAI input counts hold the cached tokens too; they were subtracted",
+}
+
+
+def _day(start: int, query: Query) -> date:
+    if query.by_hour:
+        return datetime.fromtimestamp(start, query.window.zone).date()
+    return date.fromordinal(start)
+
+
+_Value = Callable[[PricedRow, date], str | None]
+
+
+def _values_of(by: tuple[str, ...], query: Query) -> Callable[[PricedRow, date], Values]:
+    def hour(row: PricedRow, _: date) -> str:
+        return datetime.fromtimestamp(row.usage_row.key.bucket.start, query.window.zone).isoformat()
+
+    def tag(key: str) -> _Value:
+        place = query.tags.index(key)
+        return lambda row, _: (row.usage_row.key.tags or ())[place]
+
+    getters = [
+        hour if name == "hour" else tag(name.removeprefix(TAG)) if name.startswith(TAG) else _VALUES[name] for name in by
+    ]
+    return lambda row, day: tuple([value(row, day) for value in getters])
+
+
+def _tier(row: PricedRow, _: date) -> str:
+    key = row.usage_row.key
+    return key.tier or (UNKNOWN if key.traits & Trait.TIER_UNSEEN else STANDARD)
+
+
+_VALUES: Mapping[str, _Value] = {
+    "day": lambda _, day: day.isoformat(),
+    "model": lambda row, _: row.model.id,
+    "vendor": lambda row, _: row.model.vendor or None,
+    "scope": lambda row, _: row.model.scope,
+    "profile": lambda row, _: row.model.profile or None,
+    "principal": lambda row, _: without_session(row.usage_row.key.who or UNKNOWN),
+    "session": lambda row, _: row.usage_row.key.who,
+    "account": lambda row, _: row.usage_row.key.account or UNKNOWN,
+    "region": lambda row, _: row.usage_row.key.region or UNKNOWN,
+    "inference_region": lambda row, _: row.usage_row.key.inference_region or row.usage_row.key.region or UNKNOWN,
+    "operation": lambda row, _: row.usage_row.key.operation or UNKNOWN,
+    "error": lambda row, _: row.usage_row.key.error or None,
+    "tier": _tier,
+}

@@ -1,0 +1,110 @@
+"""What adds up: calls and tokens, and the rows they are kept in."""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import IntFlag
+from typing import Final, NamedTuple
+
+# Prompts above such a size cost more with some models. A row tells the highest one that its prompts
+# exceed, whatever the prices say today: so a price can change and nothing need be read again.
+CONTEXT_STEPS: Final = (100_000, 128_000, 200_000, 272_000)
+
+
+class Trait(IntFlag):
+    """What calls must share to be priced together, beside model, place, day and tier."""
+
+    READS_CACHE = 1
+    WRITES_CACHE = 2
+    LIFETIME_UNSEEN = 4  # it wrote to the cache, and no body told for how long
+    GROSS = 8  # the input count held the cached tokens too, and they were subtracted
+    TIER_UNSEEN = 16  # the log cannot tell the service tier
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Calls and their tokens.
+
+    Attributes:
+        calls: requests that were served.
+        errors: requests that ended with an error code.
+        input: prompt tokens that were neither read from the cache nor written to it.
+        cache_write: tokens written to the cache, those kept for an hour included.
+        cache_write_1h: the tokens among them that are known to be kept for an hour.
+    """
+
+    calls: int = 0
+    errors: int = 0
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.calls + other.calls,
+            self.errors + other.errors,
+            self.input + other.input,
+            self.output + other.output,
+            self.cache_read + other.cache_read,
+            self.cache_write + other.cache_write,
+            self.cache_write_1h + other.cache_write_1h,
+        )
+
+    @property
+    def tokens(self) -> int:
+        """All tokens, of whatever kind."""
+        return self.input + self.output + self.cache_read + self.cache_write
+
+
+class Bucket(NamedTuple):
+    """A stretch of time.
+
+    Attributes:
+        utc_day: the day in UTC, as a proleptic Gregorian ordinal; prices change by it.
+        start: the local day (an ordinal) or, for reports by hour, the instant at which the local hour
+            begins, in seconds since 1970.
+    """
+
+    utc_day: int
+    start: int
+
+
+class RowKey(NamedTuple):
+    """What the calls of a row have in common. Fields that no one asked for are None.
+
+    Attributes:
+        error: the error code of calls that failed.
+        tier: the service tier, or empty where no body names one.
+        context: the highest of `CONTEXT_STEPS` that the prompts exceed, or 0.
+        traits: `Trait` flags.
+        invoked: the model that a prompt router chose, or empty.
+        who: the principal, or the session of it.
+        tags: the values of the request metadata asked for, in the query's order.
+    """
+
+    bucket: Bucket
+    model_id: str
+    region: str | None
+    error: str | None
+    tier: str
+    context: int
+    traits: int
+    invoked: str
+    who: str | None
+    account: str | None
+    inference_region: str | None
+    operation: str | None
+    tags: tuple[str | None, ...] | None
+
+    @property
+    def day(self) -> date:
+        """The day in UTC."""
+        return date.fromordinal(self.bucket.utc_day)
+
+
+class UsageRow(NamedTuple):
+    """Calls of one kind, added up."""
+
+    key: RowKey
+    usage: Usage

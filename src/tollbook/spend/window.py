@@ -1,0 +1,101 @@
+"""The stretch of time that a report covers, in whole days of a time zone."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from tollbook.core.errors import UsageError
+
+# Longer than CloudWatch keeps logs (ten years), shorter than a slip of the finger.
+MOST_DAYS = 3660
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `since` to just before `until`; either may be open.
+
+    Both are aware datetimes in UTC. Days are those of `zone`: one of them has 23 or 25 hours twice a year
+    in many zones.
+    """
+
+    since: datetime | None
+    until: datetime | None
+    zone: ZoneInfo
+
+    @property
+    def is_open(self) -> bool:
+        return self.since is None and self.until is None
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The IANA time zone `name`.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # no such zone; no such name; a folder of zones
+        message = f"There is no time zone '{name}'. Give an IANA name such as Europe/Berlin, America/New_York or UTC."
+        raise UsageError(message) from None
+
+
+def last_days(days: int, now: datetime, zone: ZoneInfo) -> Window:
+    """Today and the `days` - 1 whole days before it, up to the end of today.
+
+    Raises:
+        UsageError: `days` is below 1 or above `MOST_DAYS`.
+    """
+    if not 1 <= days <= MOST_DAYS:
+        raise UsageError(f"--days takes a whole number from 1 to {MOST_DAYS}, not {days}. 1 is today alone.")
+    today = now.astimezone(zone).date()
+    return Window(start_of(today - timedelta(days=days - 1), zone), start_of(today + timedelta(days=1), zone), zone)
+
+
+def between(since: str | None, until: str | None, zone: ZoneInfo) -> Window:
+    """From `since` to `until`, each a date or an instant in ISO 8601, or open where None.
+
+    A date means the whole of that day in `zone`, at either end. An instant without an offset is local to
+    `zone`; as `until` it is not part of the window itself.
+
+    Raises:
+        UsageError: one cannot be read, or `until` does not come after `since`.
+    """
+    start = None if since is None else _edge("--since", since, zone, whole_days=0)
+    end = None if until is None else _edge("--until", until, zone, whole_days=1)
+    if start is not None and end is not None and end <= start:
+        raise UsageError(f"--until {until} comes before --since {since}: nothing lies between them. Exchange the two.")
+    return Window(start, end, zone)
+
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _edge(option: str, text: str, zone: ZoneInfo, whole_days: int) -> datetime:
+    try:
+        if _DATE.fullmatch(text):
+            return start_of(date.fromisoformat(text) + timedelta(days=whole_days), zone)
+        instant = datetime.fromisoformat(text)
+        return (instant if instant.tzinfo else instant.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{option} '{text}' is no date or time. Write 2026-11-20, 2026-11-20T09:00 or 2026-11-20T09:00:00Z."
+        ) from None
+
+
+def start_of(day: date, zone: ZoneInfo) -> datetime:
+    """The first instant of `day` in `zone`, in UTC.
+
+    Where the clocks go forward at midnight, that day's first instant is the one the clocks jump to.
+    """
+    return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def days_of(since: datetime, until: datetime, zone: ZoneInfo) -> Iterator[date]:
+    """The local days that the stretch from `since` to just before `until` touches, in order."""
+    day = since.astimezone(zone).date()
+    while start_of(day, zone) < until:
+        yield day
+        day += timedelta(days=1)

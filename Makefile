@@ -12,7 +12,7 @@ help:  ## says what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(INSTALLED)  ## a priced report of the sample logs that come with tollbook
-	@$(BIN)/tollbook report examples/bedrock-logs.jsonl.gz --names examples/names.json
+	@$(BIN)/tollbook report examples/bedrock-logs.jsonl.gz --names examples/names.json --days 14 --now 2026-11-22T12:00Z
 
 test: $(INSTALLED)  ## every test
 	@$(BIN)/python -m pytest

@@ -16,7 +16,7 @@ from tollbook.spend.prices import PriceBook
 from tollbook.spend.prices.file import read_prices
 from tollbook.spend.query import Query
 from tollbook.spend.report import Report, report_of
-from tollbook.spend.window import Window, between, last_days, zone_of
+from tollbook.spend.window import Window, between, instant, last_days, zone_of
 
 Progress = Callable[[int, int], None]
 
@@ -29,9 +29,10 @@ class Span:
     since: str | None = None
     until: str | None = None
     tz: str = "UTC"
+    now: str | None = None
 
-    def window(self, now: datetime) -> Window:
-        """The window meant at `now`; open where nothing was asked for.
+    def window(self) -> Window:
+        """The window meant; open where nothing was asked for.
 
         Raises:
             UsageError: it cannot be.
@@ -41,6 +42,7 @@ class Span:
             return between(self.since, self.until, zone)
         if self.since is not None or self.until is not None:
             raise UsageError("--days and --since/--until are two ways to say one thing. Give one of them.")
+        now = datetime.now(UTC) if self.now is None else instant("--now", self.now, zone)
         return last_days(self.days, now, zone)
 
 
@@ -53,7 +55,6 @@ def report(
     price_file: Path | None = None,
     names_file: Path | None = None,
     progress: Progress = lambda done, total: None,
-    now: datetime | None = None,
 ) -> Report:
     """Reads `sources` and answers.
 
@@ -67,7 +68,7 @@ def report(
     Raises:
         TollbookError: what was asked makes no sense, or something cannot be read.
     """
-    query = Query(span.window(now or datetime.now(UTC)), tuple(dict.fromkeys((*by, *also))))
+    query = Query(span.window(), tuple(dict.fromkeys((*by, *also))))
     book, price_notes = price_book(price_file)
     names = {} if names_file is None else read_names(_content(names_file), str(names_file))
     reading = read_files(sources, query, progress)

@@ -73,6 +73,7 @@ def _add_report(commands: Any) -> None:
     when.add_argument("--days", type=int, metavar="N", help="today and the N-1 whole days before it")
     when.add_argument("--since", metavar="TIME", help="from this date or instant on (2026-11-20, 2026-11-20T09:00Z)")
     when.add_argument("--until", metavar="TIME", help="up to the end of this date, or to just before this instant")
+    when.add_argument("--now", metavar="TIME", help="the moment that --days counts back from (default: now)")
     when.add_argument("--tz", default="UTC", metavar="ZONE", help="whose days and hours (default: UTC)")
     what = report.add_argument_group("what to show")
     what.add_argument(
@@ -93,7 +94,7 @@ def _report(options: argparse.Namespace) -> int:
 
     by = dimensions_of(options.by)
     also = _TEXT_NEEDS if options.format == "text" else ("day", "model")
-    span = app.Span(options.days, options.since, options.until, options.tz)
+    span = app.Span(options.days, options.since, options.until, options.tz, options.now)
     with _progress() as progress:
         answer = app.report(
             options.source, span, by, also, price_file=options.prices, names_file=options.names, progress=progress

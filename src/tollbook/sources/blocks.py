@@ -1,7 +1,7 @@
 """Bytes of a log file, plain or gzip, as blocks of whole lines or as the objects of a JSON document."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import IO, Final
 
 from isal import isal_zlib
@@ -23,8 +23,8 @@ class Truncated(TollbookError):
     """Compressed data ends, or breaks, before its end; all before that was given out."""
 
 
-class LineTooLong(TollbookError):
-    """A line is longer than `LONGEST_LINE`."""
+class ObjectTooLong(TollbookError):
+    """An object in a document is longer than `LONGEST_LINE`."""
 
 
 def inflated(file: IO[bytes]) -> Iterator[bytes]:
@@ -40,43 +40,56 @@ def inflated(file: IO[bytes]) -> Iterator[bytes]:
             yield start
             start = file.read(BLOCK)
         return
-    member, data = isal_zlib.decompressobj(wbits=31), start
     try:
-        while data:
-            yield member.decompress(data, BLOCK)
-            if not member.eof:
-                data = member.unconsumed_tail or file.read(_COMPRESSED_BLOCK)
-                continue
-            data = (member.unused_data or file.read(_COMPRESSED_BLOCK)).lstrip(b"\0")  # zeros may pad the end
-            member = isal_zlib.decompressobj(wbits=31)
-            data = data or file.read(_COMPRESSED_BLOCK).lstrip(b"\0")
-            if not data:
-                return
+        while start:
+            start = yield from _member(file, start)
     except isal_zlib.error as fault:
-        raise Truncated(str(fault)) from fault
-    raise Truncated("the data ends in the middle")
+        raise Truncated("its data is damaged") from fault
 
 
-def whole_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _member(file: IO[bytes], data: bytes) -> Generator[bytes, None, bytes]:
+    """Inflates the gzip member that begins with `data`; gives what follows it, without the zeros that may pad a file."""
+    member = isal_zlib.decompressobj(wbits=31)
+    while not member.eof:
+        piece = member.decompress(data, BLOCK)
+        yield piece
+        data = member.unconsumed_tail
+        if not data and not member.eof and len(piece) < BLOCK:  # a full piece may have more behind it
+            data = file.read(_COMPRESSED_BLOCK)
+            if not data:
+                raise Truncated("it ends in the middle")
+    data = member.unused_data.lstrip(b"\0")
+    while not data and (more := file.read(_COMPRESSED_BLOCK)):
+        data = more.lstrip(b"\0")
+    return data
+
+
+def whole_lines(pieces: Iterator[bytes], too_long: Callable[[], None]) -> Iterator[bytes]:
     """`pieces` cut anew, each at the end of a line; the last may lack its line break.
 
+    Args:
+        too_long: called for each line longer than `LONGEST_LINE`, which is left out.
+
     Raises:
-        LineTooLong: where a line exceeds `LONGEST_LINE`; nothing after it is read.
         Truncated: as `pieces` does, after what was readable.
     """
     rest: list[bytes] = []
-    size = 0
+    size, dropping = 0, False
     try:
         for piece in pieces:
             cut = piece.rfind(b"\n") + 1
+            if dropping and cut:
+                piece = piece[piece.find(b"\n") + 1 :]
+                cut, dropping = piece.rfind(b"\n") + 1, False
             if cut:
                 yield b"".join((*rest, piece[:cut]))
                 rest, size = [piece[cut:]], len(piece) - cut
-            else:
+            elif not dropping:
                 rest.append(piece)
                 size += len(piece)
             if size > LONGEST_LINE:
-                raise LineTooLong(f"a line is longer than {LONGEST_LINE >> 20} MiB")
+                rest, size, dropping = [], 0, True
+                too_long()
     except Truncated:
         yield b"".join(rest)
         raise
@@ -84,8 +97,8 @@ def whole_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield b"".join(rest)
 
 
-# A string, whole; or a bracket. Everything else of JSON lies between them.
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
+# A string, whole or up to where the data ends for now; or a bracket. All else of JSON lies between them.
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|(?P<unfinished>\\?\Z))|[{}\[\]]', re.DOTALL)
 
 
 def objects(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -95,7 +108,7 @@ def objects(pieces: Iterator[bytes]) -> Iterator[bytes]:
     events: one after another, without holding the document.
 
     Raises:
-        LineTooLong: where an object exceeds `LONGEST_LINE`; nothing after it is read.
+        ObjectTooLong: where an object exceeds `LONGEST_LINE`; nothing after it is read.
         Truncated: as `pieces` does.
     """
     buffer, position, start = b"", 0, -1
@@ -106,9 +119,11 @@ def objects(pieces: Iterator[bytes]) -> Iterator[bytes]:
         buffer, position = buffer[keep:] + piece, position - keep
         start = 0 if start >= 0 else -1
         if len(buffer) > LONGEST_LINE:
-            raise LineTooLong(f"an object is longer than {LONGEST_LINE >> 20} MiB")
+            raise ObjectTooLong(f"an object is longer than {LONGEST_LINE >> 20} MiB")
         for token in _TOKEN.finditer(buffer, position):
             bracket = token[0]
+            if token["unfinished"] is not None:
+                break  # looked at again with the next piece
             position = token.end()
             if bracket in (b"{", b"["):
                 if bracket == b"{" and inside[-1:] == [b"["] and not depth:
@@ -119,4 +134,3 @@ def objects(pieces: Iterator[bytes]) -> Iterator[bytes]:
                     yield buffer[start:position]
                     start, depth = -1, 0
                 inside.pop()
-        # A string that is not whole yet starts after the last token: look at it again with the next piece.

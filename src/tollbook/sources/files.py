@@ -9,7 +9,7 @@ from typing import IO, Final
 
 from tollbook.core.errors import SourceError
 from tollbook.core.text import printable
-from tollbook.sources.blocks import BLOCK, LONGEST_LINE, LineTooLong, Truncated, inflated, objects, whole_lines
+from tollbook.sources.blocks import BLOCK, ObjectTooLong, Truncated, inflated, objects, whole_lines
 from tollbook.sources.crew import Crew, processors
 from tollbook.sources.discovery import STDIN, LogFile, log_files, why
 from tollbook.sources.seen import SeenIds
@@ -61,15 +61,15 @@ def read_files(sources: Sequence[str], query: Query, progress: Progress, process
         most = 1
     shares = [share for file in files for share in _shares(file, most)]
     crew = Crew(min(most, len(shares)))
-    seen = SeenIds(_expected_ids(files), crew.lock)
     total = sum(file.size for file in files)
+    with SeenIds(_expected_ids(files), crew.lock) as seen:
 
-    def work(mine: Iterator[Share], done: Callable[[int], None]) -> Reading:
-        tally = Tally(query, seen.claim)
-        notes = [note for share in mine for note in _read(share, tally, done)]
-        return Reading(tally.counted(), tuple(notes))
+        def work(mine: Iterator[Share], done: Callable[[int], None]) -> Reading:
+            tally = Tally(query, seen.claim)
+            notes = [note for share in mine for note in _read(share, tally, done)]
+            return Reading(tally.counted(), tuple(notes))
 
-    readings = crew.run(work, shares, lambda done: progress(done, total))
+        readings = crew.run(work, shares, lambda done: progress(done, total))
     counted = Counted()
     for reading in readings:
         counted.add(reading.counted)
@@ -95,33 +95,41 @@ def _read(share: Share, tally: Tally, done: Callable[[int], None]) -> Iterator[s
     name = printable(share.file.name)
     try:
         with _opened(share.file) as stream:
-            pieces = inflated(stream) if share.end is None else _between(stream, share.start, share.end)
+            pieces = _told(inflated(stream) if share.end is None else _between(stream, share.start, share.end), stream, share, done)
             first = next(pieces, b"")
             pieces = itertools.chain([first], pieces)
-            if _is_document(first):
+            if share.end is None and _is_document(first):
                 _count_objects(objects(pieces), tally)
             else:
-                _count_lines(share, stream, whole_lines(pieces), tally, done)
+                _count_lines(pieces, share, tally)
     except Truncated as fault:
-        yield f"{name} is no whole gzip file ({fault}); what came before that was counted."
-    except LineTooLong as fault:
+        yield f"{name} is no whole gzip file ({fault}); what came before that was counted"
+    except ObjectTooLong as fault:
         tally.reader.reject(Reason.TOO_LONG)
-        yield f"{name} was read only in part: {fault}."
+        yield f"{name} was read only in part: {fault}"
     except OSError as fault:
         raise SourceError(f"Cannot read {name}: {why(fault)}.") from fault
 
 
-def _count_lines(
-    share: Share, stream: IO[bytes], blocks: Iterator[bytes], tally: Tally, done: Callable[[int], None]
-) -> None:
+def _told(pieces: Iterator[bytes], stream: IO[bytes], share: Share, done: Callable[[int], None]) -> Iterator[bytes]:
+    """`pieces`, while `done` is told how far they have come in the file."""
     position = share.start
-    for number, block in enumerate(blocks):
-        if number % share.stripes == share.stripe:
-            tally.read(block)
+    for piece in pieces:
+        yield piece
         if not share.file.is_stream:
             now = stream.tell()
             done((now - position) // share.stripes)
             position = now
+
+
+def _count_lines(pieces: Iterator[bytes], share: Share, tally: Tally) -> None:
+    def too_long() -> None:
+        if share.stripe == 0:  # every stripe meets it, one counts it
+            tally.reader.reject(Reason.TOO_LONG)
+
+    for number, block in enumerate(whole_lines(pieces, too_long)):
+        if number % share.stripes == share.stripe:
+            tally.read(block)
 
 
 def _count_objects(texts: Iterator[bytes], tally: Tally) -> None:
@@ -139,14 +147,22 @@ def _between(stream: IO[bytes], start: int, end: int) -> Iterator[bytes]:
     """The lines of a plain file that begin from `start` to before `end`, in pieces."""
     if start:
         stream.seek(start - 1)
-        stream.readline(LONGEST_LINE)
-    while (left := end - stream.tell()) > 0:
-        piece = stream.read(min(BLOCK, left))
-        if not piece:
-            return
-        if len(piece) == left and not piece.endswith(b"\n"):
-            piece += stream.readline(LONGEST_LINE)
+        for _ in _to_line_end(stream):
+            pass
+    last = b"\n"
+    while (left := end - stream.tell()) > 0 and (piece := stream.read(min(BLOCK, left))):
         yield piece
+        last = piece
+    if not last.endswith(b"\n"):
+        yield from _to_line_end(stream)
+
+
+def _to_line_end(stream: IO[bytes]) -> Iterator[bytes]:
+    """What is left of the line, with its line break."""
+    while piece := stream.readline(BLOCK):
+        yield piece
+        if piece.endswith(b"\n"):
+            return
 
 
 def _opened(file: LogFile) -> IO[bytes]:

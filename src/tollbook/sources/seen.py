@@ -43,6 +43,12 @@ class SeenIds:
         self._tables = [memoryview(mmap.mmap(-1, self._places(0) * _BYTES)).cast("Q")]
         self._folder = tempfile.TemporaryDirectory(prefix="tollbook-ids-", ignore_cleanup_errors=True)
 
+    def __enter__(self) -> "SeenIds":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
     def claim(self, hashes: list[int]) -> list[bool]:
         """For each of `hashes`, in order, whether it is claimed now for the first time.
 

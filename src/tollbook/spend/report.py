@@ -143,7 +143,8 @@ class Report:
 
         def order(group: Group) -> tuple[object, ...]:
             total = group.sum
-            when = [group.values[place] for place in times]
+            # An hour is compared as an instant: when the clocks go back, the texts do not sort.
+            when = [datetime.fromisoformat(group.values[place] or "") for place in times]
             return (*when, -(total.usd or 0), -total.tokens, -total.calls, [value or "" for value in group.values])
 
         return sorted((Group(values, total) for values, total in sums.items()), key=order)
@@ -196,9 +197,9 @@ def report_of(
 
 def _notes(counted: Counted, rows: Iterable[PricedRow]) -> Iterable[str]:
     if counted.outside:
-        yield f"{counted.outside} records lie outside the window and were left out"
+        yield f"left out, since they lie outside the window: {counted.outside:,} records"
     if counted.permission_lines:
-        yield f"{counted.permission_lines} permission checks of Bedrock were skipped: they are no calls"
+        yield f"skipped, since they are no calls: {counted.permission_lines:,} lines of Bedrock's permission check"
     statuses = {status for row in rows for status in row.statuses}
     yield from (sentence for status, sentence in _MEANINGS.items() if status in statuses)
     yield NOT_IN_THESE_LOGS

@@ -63,8 +63,8 @@ def between(since: str | None, until: str | None, zone: ZoneInfo) -> Window:
     Raises:
         UsageError: one cannot be read, or `until` does not come after `since`.
     """
-    start = None if since is None else _edge("--since", since, zone, whole_days=0)
-    end = None if until is None else _edge("--until", until, zone, whole_days=1)
+    start = None if since is None else instant("--since", since, zone)
+    end = None if until is None else instant("--until", until, zone, end_of_day=True)
     if start is not None and end is not None and end <= start:
         raise UsageError(f"--until {until} comes before --since {since}: nothing lies between them. Exchange the two.")
     return Window(start, end, zone)
@@ -73,16 +73,24 @@ def between(since: str | None, until: str | None, zone: ZoneInfo) -> Window:
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def _edge(option: str, text: str, zone: ZoneInfo, whole_days: int) -> datetime:
+def instant(option: str, text: str, zone: ZoneInfo, *, end_of_day: bool = False) -> datetime:
+    """The instant, in UTC, that `text` means: an ISO 8601 date or time, local to `zone` if it has no offset.
+
+    Args:
+        option: where it was given, for the message.
+        end_of_day: a date means the end of that day, not its start.
+
+    Raises:
+        UsageError: it is neither.
+    """
     try:
         if _DATE.fullmatch(text):
-            return start_of(date.fromisoformat(text) + timedelta(days=whole_days), zone)
-        instant = datetime.fromisoformat(text)
-        return (instant if instant.tzinfo else instant.replace(tzinfo=zone)).astimezone(UTC)
+            return start_of(date.fromisoformat(text) + timedelta(days=end_of_day), zone)
+        time = datetime.fromisoformat(text)
+        return (time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise UsageError(
-            f"{option} '{text}' is no date or time. Write 2026-11-20, 2026-11-20T09:00 or 2026-11-20T09:00:00Z."
-        ) from None
+        form = "Write 2026-11-20, 2026-11-20T09:00 or 2026-11-20T09:00:00Z."
+        raise UsageError(f"{option} '{text}' is no date or time. {form}") from None
 
 
 def start_of(day: date, zone: ZoneInfo) -> datetime:

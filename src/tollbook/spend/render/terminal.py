@@ -1,7 +1,7 @@
 """The report on a terminal: what it cost by day and model, then who, sorted by money."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -9,9 +9,11 @@ from typing import Final
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from tollbook.spend.pricing import Status
 from tollbook.spend.render.words import compact, cost, dollars, faults, percent, period, reasons, shown
 from tollbook.spend.report import Report, Sum
 
@@ -33,18 +35,26 @@ def show(report: Report, console: Console, top: int) -> None:
     console.print(_heading(report))
     for fault in faults(report):
         console.print(Text(f"! {fault}", style="bold yellow"))
-    why = list(reasons(report))
-    for line in why[:_REASONS]:
-        console.print(Text(f"    {line}", style="yellow"))
-    if len(why) > _REASONS:
-        console.print(Text(f"    and {len(why) - _REASONS} more, in --format json", style="yellow"))
     if len(report.days) > 1 and report.total.usd:
         console.print()
         _print_chart(report, console)
     if report.groups:
         console.print(_table(report, console.width, top))
-    for note in report.notes:
-        console.print(Text(note, style="dim"))
+    for line in _footnotes(report):
+        console.print(Padding(Text(line, style="dim"), (0, 0, 0, 2)))
+
+
+def _footnotes(report: Report) -> Iterator[str]:
+    statuses = report.total.statuses
+    if statuses - {Status.EXACT, Status.UNPRICED}:
+        yield "~ rests on an assumption, named below"
+    if Status.UNPRICED in statuses:
+        yield "≥ leaves out what has no price:"
+    why = list(reasons(report))
+    yield from (f"  {line}" for line in why[:_REASONS])
+    if len(why) > _REASONS:
+        yield f"  and {len(why) - _REASONS} more, in --format text"
+    yield from report.notes
 
 
 def _heading(report: Report) -> Text:
@@ -145,10 +155,9 @@ def _cell(series: Sequence[_Series], column: int, row: int, unit: float) -> tupl
 
 
 def _ticks(highest: float) -> list[float]:
-    """Round figures from 0 to beyond `highest`, about four steps."""
-    rough = highest / 4
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if rough <= factor * power * 1.0000001)
+    """Round figures from 0 to `highest` or just beyond, in at most five steps."""
+    power = 10.0 ** math.floor(math.log10(highest / 5))
+    step = next(size for factor in (1, 2, 2.5, 5, 10, 20) if highest / (size := factor * power) <= 5)
     return [step * count for count in range(math.ceil(highest / step) + 1)]
 
 

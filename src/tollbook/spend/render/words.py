@@ -77,13 +77,19 @@ def faults(report: Report) -> Iterator[str]:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.rejected.items())
         yield f"rejected: {sum(report.rejected.values()):,} lines ({reasons})"
     if report.duplicates:
-        yield f"duplicates: {report.duplicates:,} records came again and were counted once"
+        yield f"duplicates: {counted(report.duplicates, 'record')} that came again, not counted again"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 record`, `1,009 records`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def reasons(report: Report) -> Iterator[str]:
     """Why something is unpriced, a line for each model and reason."""
     for entry in report.unpriced:
-        yield f"{printable(entry.model)}: {entry.calls:,} requests, {entry.tokens:,} tokens: {printable(entry.why)}"
+        size = f"{counted(entry.calls, 'request')}, {counted(entry.tokens, 'token')}"
+        yield f"{printable(entry.model)} ({size}): {printable(entry.why)}"
 
 
 def shown(report: Report, by: tuple[str, ...]) -> dict[tuple[str | None, ...], str]:

@@ -134,6 +134,7 @@ def as_nobody(*words: str) -> "subprocess.CompletedProcess[str]":
         "import os, sys\n"
         "from tollbook import app\n"
         "from tollbook.cli import main\n"
+        "app.price_book()\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "sys.exit(main(sys.argv[1:]))"
     )

@@ -1,24 +1,35 @@
 """The composition root: it knows the clock, the user's folders and which parts make an answer."""
 
+import os
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from platformdirs import user_data_path
 
 from tollbook.core.errors import PriceFileError, SourceError, UsageError
 from tollbook.sources.discovery import why
+from tollbook.sources.download import LARGEST, download
 from tollbook.sources.files import read_files
 from tollbook.spend import prices
-from tollbook.spend.model import Named, read_names
-from tollbook.spend.prices import PriceBook
-from tollbook.spend.prices.file import read_prices
+from tollbook.spend.model import GLOBAL, IN_REGION, Named, model_of, read_names
+from tollbook.spend.prices import PriceBook, Rate, UnknownPrice
+from tollbook.spend.prices.aws_list import OFFERS, OfferReading, read_offer
+from tollbook.spend.prices.file import read_prices, written
+from tollbook.spend.prices.refreshed import Continued, continued
 from tollbook.spend.query import Query
 from tollbook.spend.report import Report, report_of
 from tollbook.spend.window import Window, between, instant, last_days, zone_of
 
 Progress = Callable[[int, int], None]
+
+# Source: https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-the-aws-price-list-bulk-api.html
+AWS_OFFERS: Final = tuple(
+    f"https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/{code}/current/us-east-1/index.json" for code in OFFERS
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +96,8 @@ def price_book(price_file: Path | None = None) -> tuple[PriceBook, tuple[str, ..
     """
     book, notes = prices.load(), []
     refreshed = refreshed_prices()
-    for path in (refreshed if refreshed.exists() else None, price_file):
+    # Unlike Path.exists, os.path.exists takes a folder that may not be looked into for one that holds nothing.
+    for path in (refreshed if os.path.exists(refreshed) else None, price_file):
         if path is not None:
             rates = read_prices(_content(path), str(path))
             book = book.overlaid(rates)
@@ -98,8 +110,97 @@ def refreshed_prices() -> Path:
     return user_data_path("tollbook", appauthor=False) / "prices.json"
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, limit: int = -1) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(limit if limit < 0 else limit + 1)
     except OSError as fault:
         raise SourceError(f"Cannot read {path}: {why(fault)}.") from fault
+    if len(content) > limit >= 0:
+        raise SourceError(f"{path} holds more than {limit:,} bytes, which no offer file does.")
+    return content
+
+
+def prices_of(wanted: str | None, price_file: Path | None = None) -> tuple[list[Rate], tuple[str, ...]]:
+    """The rates of the models whose id holds `wanted`, in the book's order.
+
+    Args:
+        wanted: part of an id, in any case; with a profile's prefix, such as `us.anthropic`, the rates of that
+            profile or, where it has none of its own, those in the region, which it then costs. None is all.
+
+    Returns: with them, a sentence on each file that was laid over the book.
+
+    Raises:
+        UnknownPrice: there are none.
+    """
+    book, notes = price_book(price_file)
+    if wanted is None:
+        return list(book), notes
+    asked = wanted.lower().rpartition("/")[2]  # an ARN ends with the id
+    plain = model_of(asked)
+    found = [
+        rate
+        for rate in book
+        if asked in rate.model.lower() or (rate.scope != IN_REGION and f"{rate.scope}.{rate.model}".startswith(asked))
+    ]
+    if not found and plain.kind == "profile" and plain.scope != GLOBAL:
+        found = [rate for rate in book if rate.scope == IN_REGION and plain.id in rate.model.lower()]
+    if not found:
+        raise UnknownPrice(
+            f"No price is on record for '{wanted}'. 'tollbook prices show' lists every model that has one."
+        )
+    return found, notes
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """What a refresh of the prices came to.
+
+    Attributes:
+        offers: what each offer file held.
+        path: where the refreshed prices lie; left as it was if nothing was new.
+    """
+
+    offers: tuple[OfferReading, ...]
+    prices: Continued
+    path: Path
+
+
+def refresh_prices(origin: str | None, now: datetime, fetch: Callable[[str], bytes] = download) -> Refresh:
+    """Reads AWS's price list and keeps what is new in it, after what was kept before.
+
+    Args:
+        origin: an offer file or the address of one; None reads AWS's own for us-east-1.
+        fetch: gets what lies at an address.
+
+    Raises:
+        SourceError: it cannot be read, or the result cannot be written.
+        PriceFileError: it is no offer file. In either case nothing is kept.
+    """
+    offers = tuple(
+        read_offer(fetch(one) if "://" in one else _content(Path(one), LARGEST), one, now.astimezone(UTC).date())
+        for one in (AWS_OFFERS if origin is None else (origin,))
+    )
+    path = refreshed_prices()
+    before = read_prices(_content(path), str(path)) if os.path.exists(path) else []
+    merged = continued(before, [rate for offer in offers for rate in offer.rates], prices.load())
+    if merged.begun:
+        _write(path, written(merged.rates))
+    return Refresh(offers, merged, path)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes all or nothing, so that a report that runs meanwhile never sees half a file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as part:
+            try:
+                part.write(content)
+                part.flush()
+                os.fsync(part.fileno())
+                Path(part.name).replace(path)
+            except BaseException:
+                Path(part.name).unlink(missing_ok=True)
+                raise
+    except OSError as fault:
+        raise SourceError(f"Cannot write {path}: {why(fault)}.") from fault

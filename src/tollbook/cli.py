@@ -5,12 +5,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tollbook import __version__
 from tollbook.core.errors import TollbookError
-from tollbook.core.text import printable
+from tollbook.core.text import json_safe, printable
 from tollbook.spend.query import DIMENSIONS, dimensions_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tollbook {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_report(commands)
+    _add_prices(commands)
     return parser
 
 
@@ -89,6 +91,44 @@ def _add_report(commands: Any) -> None:
     money.add_argument("--names", type=Path, metavar="FILE", help="which models opaque ids stand for")
 
 
+def _add_prices(commands: Any) -> None:
+    prices = commands.add_parser(
+        "prices",
+        help="shows the price book, or reads AWS's price list into it",
+        description="What a token costs, since when, and who says so.",
+        allow_abbrev=False,
+    )
+    actions = prices.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    shown = actions.add_parser(
+        "show",
+        help="prints rates and their sources",
+        description="Prints the rates on record and the sources they were read in.",
+        allow_abbrev=False,
+    )
+    shown.set_defaults(do=_show_prices)
+    shown.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help="part of a model's id, in any case; with a prefix such as us.anthropic, what that profile costs",
+    )
+    shown.add_argument("--prices", type=Path, metavar="FILE", help="rates of your own, which go before the book's")
+    shown.add_argument("--json", action="store_true", help="print a price file, which --prices reads")
+    refreshed = actions.add_parser(
+        "refresh",
+        help="reads AWS's price list",
+        description="Reads AWS's price list for us-east-1 and keeps what is new in it. Nothing is sent but the request.",
+        allow_abbrev=False,
+    )
+    refreshed.set_defaults(do=_refresh_prices)
+    refreshed.add_argument(
+        "--from",
+        dest="origin",
+        metavar="FILE|URL",
+        help="another offer file of AWS, here or at an https address, such as that of another region",
+    )
+
+
 def _report(options: argparse.Namespace) -> int:
     from tollbook import app
 
@@ -100,6 +140,37 @@ def _report(options: argparse.Namespace) -> int:
             options.source, span, by, also, price_file=options.prices, names_file=options.names, progress=progress
         )
     _print(answer, options.format, options.top)
+    return 0
+
+
+def _show_prices(options: argparse.Namespace) -> int:
+    from tollbook import app
+
+    rates, notes = app.prices_of(options.model, options.prices)
+    if options.json:
+        from tollbook.spend.prices.file import written
+
+        sys.stdout.write(json_safe(written(rates).decode()))
+        return 0
+    from rich.console import Console
+
+    from tollbook.spend.render.price_table import show_prices
+
+    show_prices(rates, notes, Console(highlight=False, markup=False, emoji=False))
+    return 0
+
+
+def _refresh_prices(options: argparse.Namespace) -> int:
+    from tollbook import app
+    from tollbook.spend.render.price_table import refreshed
+
+    done = app.refresh_prices(options.origin, datetime.now(UTC))
+    for line in refreshed(done.offers, done.prices):
+        print(line)
+    if done.prices.begun:
+        print(f"{done.prices.begun:,} rates are new. They are in {printable(str(done.path))}.")
+    else:
+        print(f"Nothing is new, and {printable(str(done.path))} stays as it was.")
     return 0
 
 

@@ -62,7 +62,9 @@ class Charged:
 
 
 _MARKETPLACE = re.compile(r"[A-Z0-9]+-MP:[A-Z0-9]+_(.+)-Units")
-_OWN = re.compile(r"[A-Z0-9]+-(.+?)(?:-text)?-((?:input|output)-tokens|cache-(?:read|write)-input-token-count)((?:-.+)?)")
+_OWN = re.compile(
+    r"[A-Z0-9]+-(.+?)(?:-text)?-((?:input|output)-tokens|cache-(?:read|write)-input-token-count)((?:-.+)?)"
+)
 # An hour's cache write is `1h`; `CacheWrite1hInputTokenCount` and `cache_write_tokens_1h` give the same words.
 _WORD = re.compile(r"\d+[a-z]+|[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
@@ -77,6 +79,12 @@ _LEFT_OUT: Final = {
     "latency": Skip.LATENCY,
 }
 _KINDS: Final = {"input", "output", "cache", "read", "write", "1h", "5m"}
+_CACHE_KINDS: Final = {
+    frozenset({"read"}): "cache_read",
+    frozenset({"write"}): "cache_write_5m",  # five minutes, where nothing else is said
+    frozenset({"write", "5m"}): "cache_write_5m",
+    frozenset({"write", "1h"}): "cache_write_1h",
+}
 _TIERS: Final = {"standard", "flex", "priority"}
 _PLAIN: Final = {"token", "tokens", "count", "text", "prompt", "on", "demand", "inference"}
 _KNOWN: Final = _KINDS | _TIERS | _PLAIN | {"global", "cross", "region", "long", "context"}
@@ -119,8 +127,8 @@ def _words(text: str) -> set[str]:
 
 
 def _kind(words: set[str]) -> str | None:
-    """The kind of token; a cache's row may say `input` too."""
-    match words & _KINDS - {"input"} if "cache" in words else words & _KINDS:
-        case {"cache", "read"} | None:
-            return None
-    return None
+    """The kind of token that `words` tell, if they tell one; those of a cache may say `input` too."""
+    told = words & _KINDS
+    if "cache" in told:
+        return _CACHE_KINDS.get(frozenset(told - {"cache", "input"}))
+    return told.pop() if told in ({"input"}, {"output"}) else None

@@ -71,18 +71,20 @@ def read_prices(content: bytes, name: str) -> list[Rate]:
     except msgspec.ValidationError as fault:
         raise PriceFileError(f"{name}: {fault}. {_advice(str(fault))}") from fault
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise PriceFileError(f"{name} is no JSON ({fault}). See docs/prices.md for the form of a price file.") from fault
+        raise PriceFileError(
+            f"{name} is no JSON ({fault}). See docs/prices.md for the form of a price file."
+        ) from fault
     for what, value, wanted in (
         ("schema", found.schema, SCHEMA),
         ("unit", found.unit, UNIT),
         ("currency", found.currency, CURRENCY),
     ):
         if value != wanted:
-            raise PriceFileError(f'{name}: "{what}" is "{value}", but only "{wanted}" is read. Convert the rates, then say so.')
+            raise PriceFileError(
+                f'{name}: "{what}" is "{value}", but only "{wanted}" is read. Convert the rates, then say so.'
+            )
     own = Source(name)
-    sources = {
-        key: Source(key, entry.url, entry.released, entry.retrieved) for key, entry in found.sources.items()
-    }
+    sources = {key: Source(key, entry.url, entry.released, entry.retrieved) for key, entry in found.sources.items()}
     rates = []
     for number, entry in enumerate(found.prices, 1):
         where = f"{name}: price {number} ({entry.model})"
@@ -107,7 +109,9 @@ def read_prices(content: bytes, name: str) -> list[Rate]:
 
 def _rates(entry: RatesEntry, where: str) -> Rates:
     if entry.input is None:
-        raise PriceFileError(f'{where}: "input" is missing. A price without it cannot be used; leave the whole entry out.')
+        raise PriceFileError(
+            f'{where}: "input" is missing. A price without it cannot be used; leave the whole entry out.'
+        )
     amounts = (entry.output, entry.cache_read, entry.cache_write_5m, entry.cache_write_1h)
     return Rates(_amount(entry.input, where), *(None if text is None else _amount(text, where) for text in amounts))
 
@@ -118,7 +122,9 @@ def _amount(text: str, where: str) -> Decimal:
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite() or not 0 <= amount <= _DEAREST:
-        raise PriceFileError(f'{where}: "{text}" is no rate. Write dollars per million tokens as a string, such as "3.30".')
+        raise PriceFileError(
+            f'{where}: "{text}" is no rate. Write dollars per million tokens as a string, such as "3.30".'
+        )
     return amount
 
 
@@ -148,9 +154,9 @@ def written(rates: Sequence[Rate]) -> bytes:
         },
         prices=[],
     )
-    text = msgspec.json.format(msgspec.json.encode(head), indent=1).decode().rstrip("}\n")
+    text = msgspec.json.format(msgspec.json.encode(head), indent=1).decode().removesuffix("[]\n}")
     lines = ",\n  ".join(msgspec.json.encode(_entry(rate)).decode() for rate in rates)
-    return f'{text.rstrip()},\n "prices": [\n  {lines}\n ]}}\n'.encode()
+    return f"{text}[\n  {lines}\n ]\n}}\n".encode()
 
 
 def _entry(rate: Rate) -> PriceEntry:

@@ -41,7 +41,8 @@ def show(report: Report, console: Console, top: int) -> None:
     if report.groups:
         console.print(_table(report, console.width, top))
     for line in _footnotes(report):
-        console.print(Padding(Text(line, style="dim"), (0, 0, 0, 2)))
+        text = line.lstrip()
+        console.print(Padding(Text(text, style="dim"), (0, 0, 0, 2 + len(line) - len(text))))
 
 
 def _footnotes(report: Report) -> Iterator[str]:
@@ -222,7 +223,7 @@ def _table(report: Report, width: int, top: int) -> Table:
 def _row(name: str, group: Sum, report: Report, wide: bool, trends: bool) -> list[Text | str]:
     cells: list[Text | str] = [Text(name)]
     if trends:
-        cells.append(_trend(group, report.days, 16 if wide else 12))
+        cells.append(_trend(group, report.days, 16 if wide else 14))
     cells.append(f"{group.calls:,}")
     if wide:
         cells += [f"{group.errors:,}", compact(group.input), compact(group.cache_read), compact(group.output)]

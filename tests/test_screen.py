@@ -1,0 +1,59 @@
+"""The table as a terminal shows it."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+import pyte
+import pytest
+
+ROOT = Path(__file__).parent.parent
+WORDS = ["report", "examples/bedrock-logs.jsonl.gz", "--names", "examples/names.json", "--days", "14", "--now", "2026-11-22T12:00Z"]
+LINES = 60
+
+
+def screen(columns: int, *words: str) -> pyte.Screen:
+    """What stands on a terminal of that width once the program has ended."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "LINES": str(LINES), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    environment.pop("NO_COLOR", None)
+    program = [sys.executable, "-m", "tollbook", *words]
+    with subprocess.Popen(program, stdout=theirs, stderr=theirs, stdin=theirs, env=environment, cwd=ROOT, close_fds=True) as running:
+        os.close(theirs)
+        shown = pyte.Screen(columns, LINES)
+        stream = pyte.ByteStream(shown)
+        while select.select([ours], [], [], 30)[0]:
+            try:
+                data = os.read(ours, 1 << 16)
+            except OSError:  # the terminal is closed at their end
+                break
+            stream.feed(data)
+        running.wait(30)
+    os.close(ours)
+    assert running.returncode == 0
+    return shown
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_demo_looks_as_it_should(columns: int) -> None:
+    """Compare with `tests/data/screen-*.txt` by eye; `make screens` writes them anew."""
+    lines = [line.rstrip() for line in screen(columns, *WORDS).display]
+    text = "\n".join(lines).rstrip() + "\n"
+    assert text == (ROOT / "tests" / "data" / f"screen-{columns}.txt").read_text()
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
+def test_no_line_is_broken_at_any_width(columns: int) -> None:
+    lines = screen(columns, *WORDS, "--by", "model,scope").display
+    rules = [line for line in lines if set(line.strip()) == {"─"}]
+    assert rules
+    assert all(len(line.rstrip()) <= columns for line in lines)
+
+
+def test_the_chart_is_in_colour_on_a_terminal() -> None:
+    shown = screen(80, *WORDS)
+    colours = {shown.buffer[row][column].fg for row in range(LINES) for column in range(80)}
+    assert {"3987e5", "1baf7a", "eda100"} <= colours

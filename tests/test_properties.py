@@ -96,9 +96,9 @@ def test_a_long_prompt_costs_more_than_two_halves_of_it() -> None:
 def test_the_step_of_context_is_that_of_the_whole_prompt(fresh: int, read: int, write: int) -> None:
     tally = Tally(QUERY, lambda hashes: [True] * len(hashes))
     tally.read(lines([call(tokens=(fresh, 1), cache=(read, write))]))
-    (key,) = tally.counted().rows
+    (row,) = tally.counted().rows()
     prompt = fresh + read + write
-    assert key.context == max((step for step in CONTEXT_STEPS if prompt > step), default=0)
+    assert row.key.context == max((step for step in CONTEXT_STEPS if prompt > step), default=0)
 
 
 json_values = st.recursive(
@@ -116,7 +116,7 @@ def test_every_line_is_counted_or_rejected_whatever_its_bytes(parts: list[bytes]
     tally = Tally(QUERY, lambda hashes: [True] * len(hashes))
     tally.read(b"\n".join(parts))
     counted = tally.counted()
-    records = sum(counts[0] for counts in counted.rows.values())
+    records = sum(row.usage.calls + row.usage.errors for row in counted.rows())
     lines_with_text = sum(not part.isspace() and part != b"" for part in parts)
     assert records + sum(counted.rejected.values()) + counted.permission_lines == lines_with_text
 

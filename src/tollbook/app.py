@@ -10,12 +10,12 @@ from typing import Final
 
 from platformdirs import user_data_path
 
-from tollbook.core.errors import PriceFileError, SourceError, UsageError
+from tollbook.core.errors import SourceError, UsageError
 from tollbook.sources.discovery import why
 from tollbook.sources.download import LARGEST, download
 from tollbook.sources.files import read_files
 from tollbook.spend import prices
-from tollbook.spend.model import GLOBAL, IN_REGION, Named, model_of, read_names
+from tollbook.spend.model import GLOBAL, IN_REGION, model_of, read_names
 from tollbook.spend.prices import PriceBook, Rate, UnknownPrice
 from tollbook.spend.prices.aws_list import OFFERS, OfferReading, read_offer
 from tollbook.spend.prices.file import read_prices, written
@@ -95,9 +95,7 @@ def price_book(price_file: Path | None = None) -> tuple[PriceBook, tuple[str, ..
         PriceFileError: a file is not in the form it must have.
     """
     book, notes = prices.load(), []
-    refreshed = refreshed_prices()
-    # Unlike Path.exists, os.path.exists takes a folder that may not be looked into for one that holds nothing.
-    for path in (refreshed if os.path.exists(refreshed) else None, price_file):
+    for path in (_kept_prices(), price_file):
         if path is not None:
             rates = read_prices(_content(path), str(path))
             book = book.overlaid(rates)
@@ -108,6 +106,12 @@ def price_book(price_file: Path | None = None) -> tuple[PriceBook, tuple[str, ..
 def refreshed_prices() -> Path:
     """Where `tollbook prices refresh` keeps what it read."""
     return user_data_path("tollbook", appauthor=False) / "prices.json"
+
+
+def _kept_prices() -> Path | None:
+    path = refreshed_prices()
+    # Unlike Path.exists, os.path.exists takes a folder that may not be looked into for one that holds nothing.
+    return path if os.path.exists(path) else None  # noqa: PTH110
 
 
 def _content(path: Path, limit: int = -1) -> bytes:
@@ -181,8 +185,8 @@ def refresh_prices(origin: str | None, now: datetime, fetch: Callable[[str], byt
         read_offer(fetch(one) if "://" in one else _content(Path(one), LARGEST), one, now.astimezone(UTC).date())
         for one in (AWS_OFFERS if origin is None else (origin,))
     )
-    path = refreshed_prices()
-    before = read_prices(_content(path), str(path)) if os.path.exists(path) else []
+    kept, path = _kept_prices(), refreshed_prices()
+    before = read_prices(_content(kept), str(kept)) if kept else []
     merged = continued(before, [rate for offer in offers for rate in offer.rates], prices.load())
     if merged.begun:
         _write(path, written(merged.rates))

@@ -1,6 +1,7 @@
 """The command line: words and flags only."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 def run() -> NoReturn:
     """The program `tollbook`."""
+    gc.disable()  # a short life without cycles; looking for them would cost a third of it
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
@@ -168,9 +170,9 @@ def _refresh_prices(options: argparse.Namespace) -> int:
     for line in refreshed(done.offers, done.prices):
         print(line)
     if done.prices.begun:
-        print(f"{done.prices.begun:,} rates are new. They are in {printable(str(done.path))}.")
+        print(f"New: {done.prices.begun:,}. They were added to {printable(str(done.path))}.")
     else:
-        print(f"Nothing is new, and {printable(str(done.path))} stays as it was.")
+        print(f"Nothing is new. {printable(str(done.path))} stays as it was.")
     return 0
 
 

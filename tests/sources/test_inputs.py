@@ -178,8 +178,8 @@ class TestSeveralProcesses:
         seen: list[int] = []
         reading = read_files([str(path)], ALL_TIME, lambda done, total: seen.append(done * 100 // total), processes)
         counted = reading.counted
-        assert sum(counts[0] for counts in counted.rows.values()) == 9000
-        assert sum(counts[1] for counts in counted.rows.values()) == sum(range(9000))
+        assert sum(row.usage.calls for row in counted.rows()) == 9000
+        assert sum(row.usage.input for row in counted.rows()) == sum(range(9000))
         assert counted.duplicates == 50
         assert sum(counted.rejected.values()) == 1
         assert seen == sorted(seen)

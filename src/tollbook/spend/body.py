@@ -13,8 +13,9 @@ from typing import Final
 
 import msgspec
 
-# The words by which a block of records is searched before any body in it is decoded.
-MARKERS: Final = (b'"serviceTier"', b'"service_tier"')
+# A block of records that does not hold this holds no service tier, and its bodies need not be decoded: it ends
+# both `"serviceTier":` and `"service_tier":`, and little else.
+TIER_MARK: Final = b'ier":'
 
 
 class _CacheCreation(msgspec.Struct, gc=False):

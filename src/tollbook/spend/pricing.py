@@ -1,10 +1,11 @@
 """Rows of usage to rows with money on them, and how sure each amount is."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+
+import msgspec
 
 from tollbook.spend.model import Model, Named, model_of, routed
 from tollbook.spend.prices import PriceBook, Quote, UnknownPrice
@@ -22,8 +23,7 @@ class Status(StrEnum):
     UNPRICED = "unpriced"
 
 
-@dataclass(frozen=True, slots=True)
-class PricedRow:
+class PricedRow(msgspec.Struct, frozen=True, gc=False):
     """A row and what it cost.
 
     Attributes:
@@ -63,7 +63,7 @@ def priced(rows: Iterable[UsageRow], book: PriceBook, names: Mapping[str, Named]
         if key.error:
             yield PricedRow(row, model)
             continue
-        asked = (model, key.region, key.tier, key.bucket.utc_day)
+        asked = (model, key.region, key.tier, key.utc_day)
         if asked not in quotes:
             quotes[asked] = _quote(book, model, key.region, key.tier, key.day)
         yield _priced(row, model, quotes[asked])
@@ -77,7 +77,7 @@ def _quote(book: PriceBook, model: Model, region: str | None, tier: str, day: da
 
 
 def _priced(row: UsageRow, model: Model, quote: Quote | UnknownPrice) -> PricedRow:
-    key, usage = row
+    key, usage = row.key, row.usage
     if isinstance(quote, UnknownPrice):
         return PricedRow(row, model, _UNPRICED, None, None, usage.calls, usage.tokens, str(quote))
     rate, traits = quote.rate, key.traits

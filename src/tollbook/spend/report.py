@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 
 from tollbook.spend.model import Named
@@ -134,7 +134,7 @@ class Report:
         sums: dict[Values, Sum] = defaultdict(Sum)
         days: dict[int, date] = {}
         for row in self.rows:
-            start = row.usage_row.key.bucket.start
+            start = row.usage_row.key.start
             day = days.get(start)
             if day is None:
                 day = days[start] = _day(start, self.query)
@@ -143,8 +143,7 @@ class Report:
 
         def order(group: Group) -> tuple[object, ...]:
             total = group.sum
-            # An hour is compared as an instant: when the clocks go back, the texts do not sort.
-            when = [datetime.fromisoformat(group.values[place] or "") for place in times]
+            when = [_instant(group.values[place] or "") for place in times]
             return (*when, -(total.usd or 0), -total.tokens, -total.calls, [value or "" for value in group.values])
 
         return sorted((Group(values, total) for values, total in sums.items()), key=order)
@@ -190,7 +189,7 @@ def report_of(
         since = since or start_of(span[0].astimezone(window.zone).date(), window.zone)
         last = (span[1] - timedelta(seconds=1)).astimezone(window.zone).date()
         until = until or start_of(last + timedelta(days=1), window.zone)
-    rows = tuple(priced(counted.usage_rows(), book, names))
+    rows = tuple(priced(counted.rows(), book, names))
     rejected = {reason: count for reason, count in sorted(counted.rejected.items()) if count}
     return Report(since, until, query, by, rows, rejected, counted.duplicates, (*notes, *_notes(counted, rows)))
 
@@ -214,6 +213,12 @@ _MEANINGS = {
 }
 
 
+@cache
+def _instant(time: str) -> datetime:
+    """A day's or an hour's text as it sorts: when the clocks go back, the texts of hours do not."""
+    return datetime.fromisoformat(time)
+
+
 def _day(start: int, query: Query) -> date:
     if query.by_hour:
         return datetime.fromtimestamp(start, query.window.zone).date()
@@ -225,7 +230,7 @@ _Value = Callable[[PricedRow, date], str | None]
 
 def _values_of(by: tuple[str, ...], query: Query) -> Callable[[PricedRow, date], Values]:
     def hour(row: PricedRow, _: date) -> str:
-        return datetime.fromtimestamp(row.usage_row.key.bucket.start, query.window.zone).isoformat()
+        return datetime.fromtimestamp(row.usage_row.key.start, query.window.zone).isoformat()
 
     def tag(key: str) -> _Value:
         place = query.tags.index(key)

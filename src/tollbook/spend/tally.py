@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Final, cast
 
-from tollbook.spend.body import MARKERS, BodyFacts, facts_of
+from tollbook.spend.body import TIER_MARK, BodyFacts, facts_of
 from tollbook.spend.principal import principal_of, session_of
 from tollbook.spend.query import Query
 from tollbook.spend.record import Input, LogRecord, Output, Reason, RecordReader, TaggedRecord
-from tollbook.spend.usage import CONTEXT_STEPS, Bucket, RowKey, Trait, Usage, UsageRow
+from tollbook.spend.usage import CONTEXT_STEPS, RowKey, Trait, Usage, UsageRow
 
 Claim = Callable[[list[int]], Sequence[object]]
 """Takes the hashes of records' identities and answers, in their order, which are claimed for the first time."""
 
-_RawKey = tuple[Bucket, str, int, int, str, str | None, tuple[str | None, ...] | None, tuple[str | None, ...]]
-"""Bucket, tier, context step, traits, invoked model, principal, tags, and the fields taken as they are."""
+_Key = tuple[tuple[int, int], str, int, int, str, str | None, tuple[str | None, ...] | None, tuple[str | None, ...]]
+"""UTC day and start; tier, context step, traits, invoked model, principal, tags; and the fields taken as they are."""
 
 Counts = list[int]
 """Records, input, output, cache reads, cache writes, writes for an hour."""
@@ -51,8 +51,8 @@ class Tally:
         self.outside = 0
         self._query = query
         self._claim = claim
-        self._buckets: dict[int, Bucket] = {}
-        self._rows: dict[_RawKey, Counts] = {}
+        self._buckets: dict[int, tuple[int, int]] = {}
+        self._rows: dict[_Key, Counts] = {}
         self._folded: dict[str | None, str] = {}
         by = query.by
         self._fold = session_of if "session" in by else principal_of if "principal" in by else None
@@ -61,7 +61,7 @@ class Tally:
 
     def read(self, block: bytes) -> None:
         """Counts the records in `block`, which holds whole lines."""
-        self._count(self.reader.read(block), any(marker in block for marker in MARKERS))
+        self._count(self.reader.read(block), TIER_MARK in block)
 
     def read_each(self, texts: Sequence[bytes]) -> None:
         """Counts the records among `texts`, each the JSON of one record or of one CloudWatch event."""
@@ -69,8 +69,8 @@ class Tally:
 
     def _count(self, records: list[LogRecord], tiers_in_sight: bool) -> None:
         kept = list(self._settled(records))
-        identities = [hash(_identity_of(record)) for record in kept if record.requestId]
-        first = iter(self._claim(identities))
+        hashes = [hash(_identity_of(record)) for record in kept if record.requestId]
+        first = iter(self._claim(hashes))
         rows, buckets, tags = self._rows, self._buckets, self._query.tags
         asked_of, fold, folded = self._asked, self._fold, self._folded
         # This loop runs for every record, and most of tollbook's time is spent in it and in the decoding
@@ -145,29 +145,21 @@ class Tally:
             else:
                 yield record
 
-    def _bucket(self, quarter: int) -> Bucket:
+    def _bucket(self, quarter: int) -> tuple[int, int]:
         instant = _instant(quarter)
         local = instant.astimezone(self._query.window.zone)
         if self._query.by_hour:
             start = int(local.replace(minute=0, second=0).timestamp())
         else:
             start = local.toordinal()
-        bucket = self._buckets[quarter] = Bucket(instant.toordinal(), start)
+        bucket = self._buckets[quarter] = (instant.toordinal(), start)
         return bucket
 
     def counted(self) -> "Counted":
         """All that was counted so far."""
-        rows = {}
-        optional = [name in self._asked_names for name in _ASKED]
-        for (bucket, tier, context, traits, invoked, who, metadata, asked), counts in self._rows.items():
-            model_id, region, error, *found = asked
-            account, inference, operation = (found.pop(0) if name else None for name in optional)
-            key = RowKey(
-                bucket, model_id, region, error, tier, context, traits, invoked, who, account, inference, operation, metadata
-            )
-            rows[key] = counts
         return Counted(
-            rows,
+            self._rows,
+            tuple(self._asked_names),
             self.duplicates,
             self.outside,
             self.reader.rejected,
@@ -185,7 +177,8 @@ class Counted:
         first_quarter, last_quarter: the quarter hours since 1970 of the first and the last record.
     """
 
-    rows: dict[RowKey, Counts] = field(default_factory=dict)
+    _rows: dict[_Key, Counts] = field(default_factory=dict)
+    _asked: tuple[str, ...] = ()
     duplicates: int = 0
     outside: int = 0
     rejected: Counter[Reason] = field(default_factory=Counter)
@@ -195,9 +188,12 @@ class Counted:
 
     def add(self, other: "Counted") -> None:
         """Takes in what another tally of the same query counted."""
-        for key, counts in other.rows.items():
-            mine = self.rows.get(key)
-            self.rows[key] = counts if mine is None else [a + b for a, b in zip(mine, counts, strict=True)]
+        if not self._rows:
+            self._rows, self._asked = other._rows, other._asked
+        else:
+            for key, counts in other._rows.items():
+                mine = self._rows.get(key)
+                self._rows[key] = counts if mine is None else [a + b for a, b in zip(mine, counts, strict=True)]
         self.duplicates += other.duplicates
         self.outside += other.outside
         self.rejected += other.rejected
@@ -206,9 +202,27 @@ class Counted:
         known = [quarter for quarter in quarters if quarter is not None]
         self.first_quarter, self.last_quarter = min(known, default=None), max(known, default=None)
 
-    def usage_rows(self) -> Iterator[UsageRow]:
+    def rows(self) -> Iterator[UsageRow]:
         """The rows, in no order. A record with an error code is an error, any other a call."""
-        for key, (records, *tokens) in self.rows.items():
+        places = {name: place for place, name in enumerate(self._asked, 3)}
+        account, inference, operation = (places.get(name) for name in _ASKED)
+        for ((day, start), tier, context, traits, invoked, who, tags, fields), (records, *tokens) in self._rows.items():
+            key = RowKey(
+                day,
+                start,
+                fields[0] or "",
+                fields[1],
+                fields[2],
+                tier,
+                context,
+                traits,
+                invoked,
+                who,
+                None if account is None else fields[account],
+                None if inference is None else fields[inference],
+                None if operation is None else fields[operation],
+                tags,
+            )
             yield UsageRow(key, Usage(0, records, *tokens) if key.error else Usage(records, 0, *tokens))
 
     @property

@@ -1,9 +1,10 @@
 """What adds up: calls and tokens, and the rows they are kept in."""
 
-from dataclasses import dataclass
 from datetime import date
 from enum import IntFlag
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 # Prompts above such a size cost more with some models. A row tells the highest one that its prompts
 # exceed, whatever the prices say today: so a price can change and nothing need be read again.
@@ -20,8 +21,7 @@ class Trait(IntFlag):
     TIER_UNSEEN = 16  # the log cannot tell the service tier
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """Calls and their tokens.
 
     Attributes:
@@ -57,23 +57,13 @@ class Usage:
         return self.input + self.output + self.cache_read + self.cache_write
 
 
-class Bucket(NamedTuple):
-    """A stretch of time.
+class RowKey(msgspec.Struct, frozen=True, gc=False):
+    """What the calls of a row have in common. Fields that no one asked for are None.
 
     Attributes:
         utc_day: the day in UTC, as a proleptic Gregorian ordinal; prices change by it.
         start: the local day (an ordinal) or, for reports by hour, the instant at which the local hour
             begins, in seconds since 1970.
-    """
-
-    utc_day: int
-    start: int
-
-
-class RowKey(NamedTuple):
-    """What the calls of a row have in common. Fields that no one asked for are None.
-
-    Attributes:
         error: the error code of calls that failed.
         tier: the service tier, or empty where no body names one.
         context: the highest of `CONTEXT_STEPS` that the prompts exceed, or 0.
@@ -83,7 +73,8 @@ class RowKey(NamedTuple):
         tags: the values of the request metadata asked for, in the query's order.
     """
 
-    bucket: Bucket
+    utc_day: int
+    start: int
     model_id: str
     region: str | None
     error: str | None
@@ -100,10 +91,10 @@ class RowKey(NamedTuple):
     @property
     def day(self) -> date:
         """The day in UTC."""
-        return date.fromordinal(self.bucket.utc_day)
+        return date.fromordinal(self.utc_day)
 
 
-class UsageRow(NamedTuple):
+class UsageRow(msgspec.Struct, frozen=True, gc=False):
     """Calls of one kind, added up."""
 
     key: RowKey

@@ -108,10 +108,10 @@ def read_offer(content: bytes, name: str, retrieved: date) -> OfferReading:
     """The rates in `content`, an AWS offer file called `name`.
 
     A rate begins on the day on which the list was published, or on which its prices take effect if that is
-    later. The list may name an earlier effective day; what was charged before it came out is left to the book.
+    later. The list may name an earlier day of effect; what was charged before it came out is left to the book.
 
     Args:
-        retrieved: the UTC day of the reading.
+        retrieved: the UTC day of the reading; prices that take effect later are left for another reading.
 
     Raises:
         PriceFileError: it is no offer file of Bedrock.
@@ -124,14 +124,13 @@ def read_offer(content: bytes, name: str, retrieved: date) -> OfferReading:
         raise PriceFileError(f"{name} is no JSON ({fault}). {_WANTED}") from fault
     if offer.offerCode not in OFFERS:
         raise PriceFileError(f'{name} is the offer "{offer.offerCode}", which is not read. {_WANTED}')
-    published = _day(offer.publicationDate)
     label = f"AWS price list {offer.offerCode} {offer.version}"
-    source = Source(label, _URL.format(code=offer.offerCode), published, retrieved)
+    source = Source(label, _URL.format(code=offer.offerCode), _day(offer.publicationDate), retrieved)
     names = msgspec.json.decode(resources.files(__package__).joinpath("aws_names.json").read_bytes(), type=_Names)
     skipped: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
     by_place: dict[_Place, list[_Row]] = defaultdict(list)
-    for row in _rows(offer, published, skipped):
+    for row in _rows(offer, retrieved, skipped):
         if model := names.models.get(row.name):
             scope = GLOBAL if row.charged.is_global else IN_REGION
             by_place[_Place(model, scope, row.region, row.charged.tier)].append(row)
@@ -146,7 +145,7 @@ def read_offer(content: bytes, name: str, retrieved: date) -> OfferReading:
             rates.append(rate)
         else:
             skipped[rate] += len(rows)
-    return OfferReading(source, tuple(rates), skipped, unknown)
+    return OfferReading(source, tuple(rates), +skipped, unknown)
 
 
 _WANTED: Final = f"Give the index.json of one of {', '.join(OFFERS)}, as AWS publishes it."
@@ -155,27 +154,22 @@ _WANTED: Final = f"Give the index.json of one of {', '.join(OFFERS)}, as AWS pub
 # --- rows
 
 
-def _rows(offer: _Offer, published: date, skipped: Counter[str]) -> Iterator[_Row]:
-    """The rows that charge for tokens; the others are counted in `skipped`."""
+def _rows(offer: _Offer, retrieved: date, skipped: Counter[str]) -> Iterator[_Row]:
+    """The rows that charge for tokens on the day `retrieved`; the others are counted in `skipped`."""
+    published = _day(offer.publicationDate)
     for kind, by_sku in offer.terms.items():
         for sku, by_term in by_sku.items():
-            # Terms are told apart by their dates: the codes differ from offer to offer.
-            *others, term = sorted(by_term.values(), key=lambda term: _in_force(term, published)) or (None,)
-            skipped[Skip.LATER] += len(others)
-            if term is None:
-                continue
-            attributes = offer.products[sku].attributes if sku in offer.products else {}
-            row = _row(attributes, term, published) if kind == "OnDemand" else Skip.TERM
-            if isinstance(row, _Row):
-                yield row
-            else:
-                skipped[row] += 1
-
-
-def _in_force(term: _Term, published: date) -> tuple[bool, date]:
-    """Sorts the term in force on the day `published` last: the latest of those that have begun."""
-    begins = _day(term.effectiveDate)
-    return begins <= published, begins
+            # Terms are told apart by their dates: their codes differ from offer to offer.
+            begun = [term for term in by_term.values() if _day(term.effectiveDate) <= retrieved]
+            skipped[Skip.TIME] += len(by_term) - bool(begun)
+            if begun:
+                term = max(begun, key=lambda term: term.effectiveDate)
+                attributes = offer.products[sku].attributes if sku in offer.products else {}
+                row = _row(attributes, term, published) if kind == "OnDemand" else Skip.TERM
+                if isinstance(row, _Row):
+                    yield row
+                else:
+                    skipped[row] += 1
 
 
 def _row(attributes: Mapping[str, str], term: _Term, published: date) -> _Row | Skip:
@@ -208,7 +202,7 @@ def _per_million(price: _Price, *, may_be_zero: bool) -> Decimal | Skip:
         return Skip.IMPLAUSIBLE
     if not usd:
         # Nova's cache writes are listed at zero, and are free; no other token is.
-        return usd if may_be_zero else Skip.ZERO
+        return Decimal(0) if may_be_zero else Skip.ZERO
     return _bare(usd) if usd.is_finite() and _CHEAPEST <= usd <= _DEAREST else Skip.IMPLAUSIBLE
 
 

@@ -28,7 +28,7 @@ class Skip(StrEnum):
     RESERVED = "reserved or provisioned"
     LATENCY = "latency-optimized"
     TERM = "not on demand"
-    LATER = "another term is in force"
+    TIME = "not in force"
     NOT_TOKENS = "not by the token"
     USAGE = "unknown usage type"
     CONTRADICTION = "attributes contradict the usage type"

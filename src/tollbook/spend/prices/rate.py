@@ -6,10 +6,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from tollbook.core.errors import TollbookError
 from tollbook.spend.usage import Usage
 
 _MILLION: Final = Decimal(1_000_000)
+_ZERO: Final = Decimal(0)
 
 
 class UnknownPrice(TollbookError):
@@ -44,8 +47,7 @@ class Rates:
     cache_write_1h: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(msgspec.Struct, frozen=True, gc=False):
     """What tokens cost.
 
     Attributes:
@@ -84,6 +86,8 @@ class Rate:
 
     def rates_for(self, context: int) -> Rates:
         """The rates of calls whose prompts exceed `context` tokens, one of `CONTEXT_STEPS` or 0."""
+        if not context or not self.above:
+            return self.rates
         step = max((step for step in self.above if step <= context), default=None)
         return self.rates if step is None else self.above[step]
 
@@ -94,20 +98,24 @@ class Rate:
         Source: https://aws.amazon.com/bedrock/pricing/ (a call costs the sum of its tokens by kind).
         """
         rates = self.rates_for(context)
-        short = usage.cache_write - usage.cache_write_1h
-        usd, unrated, saving = Decimal(0), 0, Decimal(0)
-        for tokens, rate, cached in (
-            (usage.input, rates.input, False),
-            (usage.output, rates.output, False),
-            (usage.cache_read, rates.cache_read, True),
-            (short, rates.cache_write_5m, True),
-            (usage.cache_write_1h, rates.cache_write_1h, True),
+        usd, saving = usage.input * rates.input, _ZERO
+        unrated = 0
+        if usage.output:
+            if rates.output is None:
+                unrated += usage.output
+            else:
+                usd += usage.output * rates.output
+        for tokens, rate in (
+            (usage.cache_read, rates.cache_read),
+            (usage.cache_write - usage.cache_write_1h, rates.cache_write_5m),
+            (usage.cache_write_1h, rates.cache_write_1h),
         ):
+            if not tokens:
+                continue
             if rate is None:
                 unrated += tokens
-                continue
-            usd += tokens * rate
-            if cached:
+            else:
+                usd += tokens * rate
                 saving += tokens * (rates.input - rate)
         return Charge(usd / _MILLION, unrated, saving / _MILLION)
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
@@ -59,7 +60,9 @@ def continued(before: Sequence[Rate], found: Iterable[Rate], book: PriceBook) ->
             left[Left.DISAGREE] += len(rates)
             continue
         left[Left.KNOWN] += len(others)
-        if why := _why_not(fullest, _in_force(known, fullest)):
+        # The book may have come to know more since the list was published.
+        on = (fullest.since, max(fullest.since, fullest.source.retrieved or fullest.since))
+        if why := next(filter(None, (_why_not(fullest, _in_force(known, fullest, day)) for day in on)), None):
             left[why] += 1
         elif (place, fullest.since) in days:
             left[Left.SAME_DAY] += 1
@@ -82,11 +85,11 @@ def _why_not(rate: Rate, known: Rate | None) -> Left | None:
     return None
 
 
-def _in_force(book: PriceBook, rate: Rate) -> Rate | None:
-    """What `book` charges where and when `rate` begins."""
+def _in_force(book: PriceBook, rate: Rate, day: date) -> Rate | None:
+    """What `book` charges on `day` for what `rate` is for."""
     model = Model(rate.model, rate.model.partition(".")[0], rate.scope, "foundation")
     try:
-        quote = book.quote(model, rate.region, rate.tier, rate.since)
+        quote = book.quote(model, rate.region, rate.tier, day)
     except UnknownPrice:
         return None
     return None if quote.assumes_tier else quote.rate

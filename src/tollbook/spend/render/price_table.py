@@ -16,7 +16,7 @@ from tollbook.spend.render.words import plain
 
 _HEADS: Final = (
     ("", "", "", "", "", "Cache", "Write", "Write", ""),
-    ("Region", "Tier", "Since", "Input", "Output", "read", "5m", "1h", "Source"),
+    ("Region", "Tier", "Since", "Input", "Output", "read", "5m", "1h", "Src"),
 )
 _TEXTS: Final = 3  # columns of text; those after it are figures
 _LISTED: Final = 10
@@ -53,17 +53,17 @@ def show_prices(rates: Sequence[Rate], notes: Sequence[str], console: Console) -
 def refreshed(offers: Sequence[OfferReading], prices: Continued) -> Iterator[str]:
     """What a refresh read, a line each."""
     rates = [rate for offer in offers for rate in offer.rates]
-    yield f"{len(rates):,} rates of {len({rate.model for rate in rates}):,} models were read:"
-    yield from (f"  {_about(offer.source)}, {printable(offer.source.url)}" for offer in offers)
-    skipped = _sum(offer.skipped for offer in offers)
-    if skipped:
-        yield f"{sum(skipped.values()):,} rows were skipped: {_counts(skipped)}"
+    yield f"Read {_number(len(rates), 'rate')} of {_number(len({rate.model for rate in rates}), 'model')}."
+    for offer in offers:
+        yield f"  {_about(offer.source)}"
+    if skipped := _sum(offer.skipped for offer in offers):
+        yield f"Skipped {_number(sum(skipped.values()), 'row')}: {_counts(skipped)}."
     if unknown := _sum(offer.unknown for offer in offers):
         names = ", ".join(map(printable, list(unknown)[:_LISTED]))
-        more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
-        yield f"{len(unknown):,} names stand for no model that is known here: {names}{more}"
+        more = f" and {len(unknown) - _LISTED:,} more" if len(unknown) > _LISTED else ""
+        yield f"Names of unknown models: {names}{more}."
     if prices.left:
-        yield f"{sum(prices.left.values()):,} rates were not taken: {_counts(prices.left)}"
+        yield f"Did not take {_number(sum(prices.left.values()), 'rate')}: {_counts(prices.left)}."
 
 
 def _rows(rate: Rate, source: int) -> Iterator[tuple[str, ...]]:
@@ -105,3 +105,7 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{what} {count:,}" for what, count in counts.items())
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test check lint types layers fuzz bench lock prices clean
+.PHONY: help demo test check lint types layers fuzz bench lock prices sample clean
 
 help:  ## says what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -14,14 +14,10 @@ help:  ## says what each target does
 demo: $(INSTALLED)  ## a priced report of the sample logs that come with tollbook
 	@$(BIN)/tollbook report examples/bedrock-logs.jsonl.gz --names examples/names.json --days 14 --now 2026-11-22T12:00Z
 
-test: $(INSTALLED)  ## every test
-	@$(BIN)/python -m pytest
+test: $(INSTALLED)  ## every test, with branch coverage
+	@$(BIN)/python -m pytest --cov --cov-report=term
 
-check: $(INSTALLED) lint types layers  ## what a change must pass: lint, types, layers, tests with branch coverage
-	@rm -f .coverage*
-	@$(BIN)/python -m coverage run -m pytest
-	@$(BIN)/python -m coverage combine -q
-	@$(BIN)/python -m coverage report --fail-under 95
+check: $(INSTALLED) lint types layers test  ## what a change must pass: lint, types, layers, and every test
 
 lint: $(INSTALLED)  ## ruff, lint and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -38,13 +34,17 @@ fuzz: $(INSTALLED)  ## ten minutes of bytes that no one expects (a campaign, not
 bench: $(INSTALLED)  ## tollbook beside DuckDB, alternating; some minutes and 4 GB of disk
 	@$(BIN)/python bench/compare_duckdb.py
 
-prices: $(INSTALLED)  ## builds the price book anew from the releases in scripts/price_releases.txt
+prices: $(INSTALLED)  ## builds the price book anew from the releases in scripts/price_releases.txt (1.3 GB to download)
+	@$(BIN)/pip install --quiet uv
 	@$(BIN)/python scripts/build_price_book.py
 
 lock: $(INSTALLED)  ## pins the newest versions, with hashes and without addresses
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header pyproject.toml --group dev -o requirements/dev.txt
+
+sample: $(INSTALLED)  ## makes the sample logs anew
+	@$(BIN)/python scripts/make_sample.py
 
 clean:  ## removes what the targets made
 	@rm -rf $(VENV) dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -68,6 +68,7 @@ _POOL: Final = 400
 _SHRINKS: Final = 600
 _GZIP: Final = b"\x1f\x8b"
 _PLAIN_STARTS: Final = (b"[", b'{"events"', b'{ "events"')
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _SEEN_AS_NOTHING: Final = ("Cc", "Cs", "Zl", "Zp")
 _DIRECTIONS: Final = "\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 
@@ -126,10 +127,9 @@ class Examiner:
         self._file = folder / "input"
         self._book = prices.load()
 
-    def examine(self, data: bytes) -> None:
-        """Raises a `WrongAnswerError` if tollbook fails on a file that holds `data`."""
+    def examine(self, data: bytes, question: Question) -> None:
+        """Raises a `WrongAnswerError` if tollbook fails to answer `question` about a file that holds `data`."""
         began = time.monotonic()
-        question = QUESTIONS[zlib.crc32(data) % len(QUESTIONS)]
         reading = self._read(data, question)
         if reading is None:
             return
@@ -141,8 +141,8 @@ class Examiner:
                 raise WrongAnswerError("broken-gzip-unsaid", "a broken gzip file was read without a note")
         elif len(content) < _MOST_BYTES * 4:
             _check_conservation(content, reading)
-            if data.startswith(_GZIP):
-                self._check_alike(reading, self._read(content, question), "gzip-differs-from-plain")
+            if data.startswith(_GZIP) and not content.startswith(_GZIP):
+                self._check_alike(reading, self._read(content, question), f"{_marked(content)}gzip-differs-from-plain")
             if _kind_of(content) is Kind.LINES:
                 _check_blocks(content, question)
         began = time.monotonic()
@@ -211,12 +211,12 @@ class _nothing_else:  # noqa: N801 - reads as a statement
 def _check_conservation(content: bytes, reading: Reading) -> None:
     """Each line, or each object of a document, is counted as something."""
     kind, found = _kind_of(content), _accounted(reading.counted)
+    content = content.removeprefix(_BYTE_ORDER_MARK)
     if kind is Kind.LINES:
         lines = len(_lines(content))
         if found != lines:
-            raise WrongAnswerError(
-                f"{'more' if found > lines else 'fewer'}-than-lines", f"{lines} lines, {found} accounted for"
-            )
+            name = f"{_marked(content)}{'more' if found > lines else 'fewer'}-than-lines"
+            raise WrongAnswerError(name, f"{lines} lines, {found} accounted for")
     elif kind is Kind.DOCUMENT:
         objects = _objects_in(json.loads(content))
         if found != objects:
@@ -259,7 +259,7 @@ def _check_sums(json_form: str, csv_form: str, counted: Counted, question: Quest
     rows = list(csv.DictReader(io.StringIO(csv_form, newline="")))
     if len(rows) != len(document["groups"]) or any(None in row or None in row.values() for row in rows):
         raise WrongAnswerError("csv-form", f"{len(rows)} rows for {len(document['groups'])} groups")
-    usages = [row.usage for row in counted.usage_rows()]
+    usages = [row.usage for row in counted.rows()]
     sums = {
         "calls": sum(usage.calls for usage in usages),
         "errors": sum(usage.errors for usage in usages),
@@ -279,17 +279,24 @@ def _check_harmless(form: str, text: str) -> None:
 
 
 def _figures(counted: Counted) -> tuple[object, ...]:
-    rows = sorted((repr(key), counts) for key, counts in counted.rows.items())
+    rows = sorted(repr(row) for row in counted.rows())
     return counted.duplicates, counted.outside, counted.permission_lines, dict(+counted.rejected), rows
 
 
 def _accounted(counted: Counted) -> int:
-    records = sum(counts[0] for counts in counted.rows.values())
+    records = sum(row.usage.calls + row.usage.errors for row in counted.rows())
     return records + counted.duplicates + counted.outside + counted.permission_lines + sum(counted.rejected.values())
 
 
+def _marked(content: bytes) -> str:
+    """What of the start of `content` may be why, for the name of the failure."""
+    first = content.removeprefix(_BYTE_ORDER_MARK).lstrip().partition(b"\n")[0].rstrip()
+    bracket = "bracket-first-" if first in (b"[", b"{") or first.startswith(_PLAIN_STARTS) else ""
+    return ("marked-" if content.startswith(_BYTE_ORDER_MARK) else "") + bracket
+
+
 def _lines(content: bytes) -> list[bytes]:
-    return [line for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()]
+    return [line for line in content.removeprefix(_BYTE_ORDER_MARK).split(b"\n") if line.strip()]
 
 
 def _inflated(data: bytes) -> bytes | None:
@@ -632,32 +639,30 @@ class Campaign:
         self.found: dict[str, tuple[bytes, str]] = {}
         self.times: Counter[str] = Counter()
 
-    def examine(self, data: bytes) -> bool:
-        """Whether nothing failed."""
+    def examine(self, data: bytes, questions: Sequence[Question] = ()) -> bool:
+        """Whether nothing failed; without `questions`, one is chosen by chance."""
         self.inputs += 1
-        fault = self._fault_of(data)
-        if fault is None:
-            return True
-        self.times[fault.kind] += 1
-        known = self.found.get(fault.kind)
-        if known is None:
-            data = self._shrunk(data, fault.kind)
-            self._keep(fault.kind, data)
-        elif len(data) < len(known[0]):
-            self._keep(fault.kind, data)
-        return False
+        for question in questions or [QUESTIONS[zlib.crc32(data) % len(QUESTIONS)]]:
+            if fault := self._fault_of(data, question):
+                self.times[fault.kind] += 1
+                known = self.found.get(fault.kind)
+                if known is None:
+                    self._keep(fault, data)
+                    data = self._shrunk(data, fault.kind, question)
+                if known is None or len(data) < len(known[0]):
+                    self._keep(self._fault_of(data, question) or fault, data)
+                return False
+        return True
 
-    def _fault_of(self, data: bytes) -> WrongAnswerError | None:
+    def _fault_of(self, data: bytes, question: Question) -> WrongAnswerError | None:
         try:
-            self._examiner.examine(data)
+            self._examiner.examine(data, question)
         except WrongAnswerError as fault:
             return fault
         return None
 
-    def _keep(self, kind: str, data: bytes) -> None:
-        fault = self._fault_of(data)
-        if fault is None or fault.kind != kind:
-            return
+    def _keep(self, fault: WrongAnswerError, data: bytes) -> None:
+        kind = fault.kind
         if kind not in self.found:
             print(f"! {kind}: {fault}", flush=True)
         self.found[kind] = data, str(fault)
@@ -665,11 +670,11 @@ class Campaign:
         if len(data) <= _MOST_BYTES:
             (self._corpus / re.sub(r"[^A-Za-z0-9_-]", "", kind)).write_bytes(data)
 
-    def _shrunk(self, data: bytes, kind: str) -> bytes:
+    def _shrunk(self, data: bytes, kind: str, question: Question) -> bytes:
         """A smaller input that fails alike, found by leaving out ever smaller parts."""
 
         def fails(smaller: bytes) -> bool:
-            fault = self._fault_of(smaller)
+            fault = self._fault_of(smaller, question)
             return fault is not None and fault.kind == kind
 
         if kind.startswith("slow"):
@@ -747,7 +752,9 @@ def main() -> int:
     seeds = [*(path.read_bytes() for path in kept), *(mutator.fresh() for _ in range(60))]
     with tempfile.TemporaryDirectory(prefix="tollbook-fuzz-") as folder:
         campaign = Campaign(Examiner(Path(folder)), options.corpus)
-        for data in (*seeds, *(() if options.no_bombs else bombs())):
+        for data in seeds:
+            campaign.examine(data, QUESTIONS)
+        for data in () if options.no_bombs else bombs():
             campaign.examine(data)
         if options.engine == "atheris":
             import atexit

@@ -55,7 +55,7 @@ _TEXT: Final = (
     "should because each just those people mr how too little state good very make world still own see men work long "
     "get here between both life being under never day same another know while last might us great old year off come "
     "since against go came right used take three invoice token budget contract schedule customer delivery analyse "
-    "summary region latency lambda bucket policy résumé naïve Zürich 東京 größe σ"  # noqa: RUF001
+    "summary region latency lambda bucket policy résumé naïve Zürich 東京 größe σ"
 )
 _WORDS: Final = _TEXT.split()
 _DECOY: Final = (

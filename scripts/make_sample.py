@@ -1,6 +1,6 @@
 """Make the sample logs of `make demo`: two weeks of calls by invented people, in every shape that Bedrock logs.
 
-    python scripts/make_sample.py    # writes examples/bedrock-logs.jsonl.gz, the same bytes every time
+python scripts/make_sample.py    # writes examples/bedrock-logs.jsonl.gz, the same bytes every time
 """
 
 import gzip
@@ -16,25 +16,30 @@ SAMPLE: Final = Path(__file__).resolve().parent.parent / "examples" / "bedrock-l
 NOW: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAYS: Final = 14
 ACCOUNT: Final = "111122223333"
-STS: Final = f"arn:aws:sts::{ACCOUNT}"
+ROLE: Final = f"arn:aws:sts::{ACCOUNT}:assumed-role"
+SSO: Final = f"{ROLE}/AWSReservedSSO_Dev_0a1b2c3d4e5f6789"
 IAM: Final = f"arn:aws:iam::{ACCOUNT}"
 ARN: Final = f"arn:aws:bedrock:us-east-1:{ACCOUNT}"
 
 SONNET, HAIKU = "anthropic.claude-sonnet-4-5-20250929-v1:0", "anthropic.claude-haiku-4-5-20251001-v1:0"
 OPUS = "anthropic.claude-opus-4-5-20251101-v1:0"
 
-# Who calls which model: identity, team, calls on a working day and on a weekend, model, region, input, output, cached.
+CAROL: Final = f"arn:aws:sts::{ACCOUNT}:federated-user/carol"
+PROFILE: Final = f"{ARN}:inference-profile/global.{HAIKU}"
+OPAQUE: Final = f"{ARN}:application-inference-profile/abc123def456"
+
+# Who calls which model: identity, team, calls on a working day and at weekends, model, region, input, output, cached.
 CALLERS: Final[tuple[tuple[str, str | None, int, int, str, str, int, int, int], ...]] = (
-    (f"{STS}:assumed-role/claims-triage/prod", "claims", 9, 5, f"us.{SONNET}", "us-east-1", 180_000, 24_000, 900_000),
-    (f"{STS}:assumed-role/rag-api/i-0abc", "search", 7, 4, f"{ARN}:inference-profile/global.{HAIKU}", "us-east-1", 320_000, 52_000, 400_000),
-    (f"{STS}:assumed-role/AWSReservedSSO_Dev_0a1b2c3d4e5f6789/ana@example.com", "legal", 4, 0, f"eu.{OPUS}", "eu-west-1", 60_000, 9_000, 250_000),
-    (f"{STS}:assumed-role/AWSReservedSSO_Dev_0a1b2c3d4e5f6789/ben@example.com", "growth", 3, 1, f"us.{SONNET}", "us-east-1", 45_000, 8_000, 120_000),
+    (f"{ROLE}/claims-triage/prod", "claims", 9, 5, f"us.{SONNET}", "us-east-1", 180_000, 24_000, 900_000),
+    (f"{ROLE}/rag-api/i-0abc", "search", 7, 4, PROFILE, "us-east-1", 320_000, 52_000, 400_000),
+    (f"{SSO}/ana@example.com", "legal", 4, 0, f"eu.{OPUS}", "eu-west-1", 60_000, 9_000, 250_000),
+    (f"{SSO}/ben@example.com", "growth", 3, 1, f"us.{SONNET}", "us-east-1", 45_000, 8_000, 120_000),
     (f"{IAM}:user/ci/nightly-eval", None, 3, 3, "us.amazon.nova-pro-v1:0", "us-east-1", 400_000, 90_000, 0),
-    (f"{STS}:assumed-role/indexer/batch-7", "search", 4, 4, "amazon.titan-embed-text-v2:0", "us-east-1", 900_000, 0, 0),
-    (f"{STS}:federated-user/carol", "growth", 1, 0, "openai.gpt-oss-120b-1:0", "us-west-2", 90_000, 30_000, 0),
+    (f"{ROLE}/indexer/batch-7", "search", 4, 4, "amazon.titan-embed-text-v2:0", "us-east-1", 900_000, 0, 0),
+    (CAROL, "growth", 1, 0, "openai.gpt-oss-120b-1:0", "us-west-2", 90_000, 30_000, 0),
     (f"{IAM}:user/BedrockAPIKey-a1b2", None, 1, 1, "deepseek.v3.2", "us-east-2", 70_000, 20_000, 0),
-    (f"{STS}:assumed-role/support-bot/prod", "support", 2, 1, f"{ARN}:application-inference-profile/abc123def456", "us-east-1", 80_000, 12_000, 300_000),
-)  # fmt: skip
+    (f"{ROLE}/support-bot/prod", "support", 2, 1, OPAQUE, "us-east-1", 80_000, 12_000, 300_000),
+)
 
 
 def records(dice: random.Random) -> Iterator[dict[str, Any]]:
@@ -54,12 +59,22 @@ def records(dice: random.Random) -> Iterator[dict[str, Any]]:
 
 
 def record(
-    dice: random.Random, time: datetime, arn: str, team: str | None, model: str, region: str, tokens: tuple[int, int, int]
+    dice: random.Random,
+    time: datetime,
+    arn: str,
+    team: str | None,
+    model: str,
+    region: str,
+    tokens: tuple[int, int, int],
 ) -> dict[str, Any]:
     """One record, in one of the three orders of keys that are met."""
     fresh, made, cached = tokens
     operation = "InvokeModel" if "titan" in model else dice.choice(["Converse", "ConverseStream"])
-    given: dict[str, Any] = {"inputContentType": "application/json", "inputBodyJson": {"messages": []}, "inputTokenCount": fresh}
+    given: dict[str, Any] = {
+        "inputContentType": "application/json",
+        "inputBodyJson": {"messages": []},
+        "inputTokenCount": fresh,
+    }
     usage: dict[str, Any] = {"inputTokens": fresh, "outputTokens": made}
     if cached:
         written = cached // 12 if dice.random() < 0.3 else 0
@@ -93,22 +108,38 @@ def record(
 def failed(row: dict[str, Any]) -> dict[str, Any]:
     """The record of the same call, had it been throttled."""
     given = {"inputContentType": "application/json", "inputTokenCount": 0}
-    return {key: value for key, value in row.items() if key != "output"} | {"input": given, "errorCode": "ThrottlingException"}
+    return {key: value for key, value in row.items() if key != "output"} | {
+        "input": given,
+        "errorCode": "ThrottlingException",
+    }
 
 
 def oddities(dice: random.Random) -> Iterator[dict[str, Any]]:
     """One of each shape that the callers above do not make."""
     time = NOW - timedelta(days=1)
-    router = record(dice, time, f"{IAM}:root", None, f"{ARN}:default-prompt-router/anthropic.claude:1", "us-east-1", (4000, 900, 0))
+    router = record(
+        dice, time, f"{IAM}:root", None, f"{ARN}:default-prompt-router/anthropic.claude:1", "us-east-1", (4000, 900, 0)
+    )
     chosen = "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-3-haiku-20240307-v1:0"
-    router["output"] = {"outputBodyJson": {"trace": {"promptRouter": {"invokedModelId": chosen}}}, "outputTokenCount": 900}
+    router["output"] = {
+        "outputBodyJson": {"trace": {"promptRouter": {"invokedModelId": chosen}}},
+        "outputTokenCount": 900,
+    }
     yield router
-    yield record(dice, time, f"{IAM}:user/alice", None, f"{ARN}:provisioned-model/pm9x8y7z6w5v", "us-east-1", (30_000, 4_000, 0))
-    image = record(dice, time, f"{IAM}:user/alice", "growth", "stability.stable-image-core-v1:1", "us-west-2", (0, 0, 0))
+    yield record(
+        dice, time, f"{IAM}:user/alice", None, f"{ARN}:provisioned-model/pm9x8y7z6w5v", "us-east-1", (30_000, 4_000, 0)
+    )
+    image = record(
+        dice, time, f"{IAM}:user/alice", "growth", "stability.stable-image-core-v1:1", "us-west-2", (0, 0, 0)
+    )
     yield {**image, "operation": "InvokeModel"}
     gross = record(dice, time, f"{IAM}:user/alice", "growth", "us.openai.gpt-5.6-sol", "us-east-1", (8369, 2000, 0))
     gross["input"] |= {"cacheReadInputTokenCount": 0, "cacheWriteInputTokenCount": 8367}
-    yield {**gross, "operation": "ChatCompletions", "output": {"outputBodyJson": {"service_tier": "default"}, "outputTokenCount": 2000}}
+    yield {
+        **gross,
+        "operation": "ChatCompletions",
+        "output": {"outputBodyJson": {"service_tier": "default"}, "outputTokenCount": 2000},
+    }
     nameless = record(dice, time, "", None, f"us.{SONNET}", "us-east-1", (9000, 1200, 0))
     yield {key: value for key, value in nameless.items() if key != "identity"}
 

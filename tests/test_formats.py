@@ -16,7 +16,10 @@ from tests.logs import SAMPLES, Ask, call, write
 ROOT = Path(__file__).parent.parent
 DEMO = ("report", str(ROOT / "examples" / "bedrock-logs.jsonl.gz"), "--names", str(ROOT / "examples" / "names.json"))
 SCHEMA = json.loads((ROOT / "docs" / "report-schema.json").read_text())
-ALL = "day,hour,model,vendor,scope,profile,principal,session,account,region,inference-region,operation,error,tier,tag:team,tag:none"
+ALL = (
+    "day,hour,model,vendor,scope,profile,principal,session,account,region,inference-region,operation,error,tier,"
+    "tag:team,tag:none"
+)
 FORMATS = ("table", "text", "json", "csv", "markdown")
 
 
@@ -113,14 +116,21 @@ def test_control_and_bidi_characters_never_reach_the_screen(ask: Ask, tmp_path: 
 def test_nor_do_they_by_way_of_a_file_name_or_an_error(ask: Ask, tmp_path: Path) -> None:
     path = tmp_path / "log\x1b[31m.gz"
     path.write_bytes(b"\x1f\x8b\x08\x00broken")
-    for words in ((str(path),), (str(tmp_path / "no\x1b[2J"),), (str(path), "--by", "\x1b[31m"), (str(path), "--tz", "\u202e")):
+    for words in (
+        (str(path),),
+        (str(tmp_path / "no\x1b[2J"),),
+        (str(path), "--by", "\x1b[31m"),
+        (str(path), "--tz", "\u202e"),
+    ):
         answer = ask("report", *words)
         assert not DANGEROUS.search(answer.out + answer.err)
 
 
 def test_a_spreadsheet_runs_nothing(ask: Ask, tmp_path: Path) -> None:
     records = [call(region=f"{sign}HYPERLINK(1)") for sign in "=+-@"]
-    rows = csv.reader(io.StringIO(ask("report", write(tmp_path / "log.jsonl", *records), "--by", "region", "--format", "csv").out))
+    rows = csv.reader(
+        io.StringIO(ask("report", write(tmp_path / "log.jsonl", *records), "--by", "region", "--format", "csv").out)
+    )
     assert [row[0][:2] for row in rows][1:] == ["'+", "'-", "'=", "'@"]
 
 

@@ -42,8 +42,12 @@ records = st.builds(
     ),
     tokens=st.tuples(maybe, maybe),
     cache=st.none() | st.tuples(tokens, tokens),
-    arn=st.sampled_from([None, "arn:aws:iam::1:root", "arn:aws:sts::1:assumed-role/a/b", "arn:aws:sts::1:assumed-role/a/c"]),
-    body=st.sampled_from([None, {"serviceTier": {"type": "flex"}}, {"usage": {"cacheDetails": [{"ttl": "1h", "inputTokens": 5}]}}]),
+    arn=st.sampled_from(
+        [None, "arn:aws:iam::1:root", "arn:aws:sts::1:assumed-role/a/b", "arn:aws:sts::1:assumed-role/a/c"]
+    ),
+    body=st.sampled_from(
+        [None, {"serviceTier": {"type": "flex"}}, {"usage": {"cacheDetails": [{"ttl": "1h", "inputTokens": 5}]}}]
+    ),
     timestamp=st.datetimes(datetime(2026, 9, 1), datetime(2027, 3, 1)).map(lambda time: f"{time:%Y-%m-%dT%H:%M:%S}Z"),
     errorCode=st.sampled_from([None, None, None, "ThrottlingException"]),
     requestMetadata=st.sampled_from([None, {"team": "search"}, {"team": ""}]),
@@ -107,11 +111,19 @@ json_values = st.recursive(
     max_leaves=12,
 )
 FIELDS = [*call(cache=(1, 1)), "inferenceRegion", "errorCode", "requestMetadata", "message"]
-mangled = st.builds(lambda record, changes: {**record, **changes}, records, st.dictionaries(st.sampled_from(FIELDS), json_values))
+mangled = st.builds(
+    lambda record, changes: {**record, **changes}, records, st.dictionaries(st.sampled_from(FIELDS), json_values)
+)
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.binary(max_size=200).filter(lambda part: b"\n" not in part) | mangled.map(lambda row: json.dumps(row).encode()), max_size=6))
+@given(
+    st.lists(
+        st.binary(max_size=200).filter(lambda part: b"\n" not in part)
+        | mangled.map(lambda row: json.dumps(row).encode()),
+        max_size=6,
+    )
+)
 def test_every_line_is_counted_or_rejected_whatever_its_bytes(parts: list[bytes]) -> None:
     tally = Tally(QUERY, lambda hashes: [True] * len(hashes))
     tally.read(b"\n".join(parts))

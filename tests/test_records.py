@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -124,7 +124,9 @@ def test_blank_lines_and_windows_line_ends_are_nothing(ask: Ask, tmp_path: Path)
 
 
 def test_a_failed_call_is_an_error_whose_tokens_count_and_cost_nothing(ask: Ask, tmp_path: Path) -> None:
-    found = report(ask, tmp_path, call(tokens=(10, 5)), call(tokens=(7, None), errorCode="ModelTimeoutException"), by="error")
+    found = report(
+        ask, tmp_path, call(tokens=(10, 5)), call(tokens=(7, None), errorCode="ModelTimeoutException"), by="error"
+    )
     served, failed = sorted(found["groups"], key=lambda group: group["error"] or "")
     assert (served["error"], served["calls"], served["errors"]) == (None, 1, 0)
     assert (failed["error"], failed["calls"], failed["errors"]) == ("ModelTimeoutException", 0, 1)
@@ -149,7 +151,7 @@ class TestDuplicates:
         assert (found["totals"]["calls"], found["duplicates"]) == (1, 1)
 
     @pytest.mark.parametrize("other", [{"accountId": "444455556666"}, {"region": "eu-west-1"}])
-    def test_the_same_id_elsewhere_is_another_record(self, ask: Ask, tmp_path: Path, other: dict[str, str]) -> None:
+    def test_the_same_id_elsewhere_is_another_record(self, ask: Ask, tmp_path: Path, other: dict[str, Any]) -> None:
         found = report(ask, tmp_path, call(requestId="x"), call(requestId="x", **other))
         assert (found["totals"]["calls"], found["duplicates"]) == (2, 0)
 
@@ -178,13 +180,16 @@ class TestGrossCounts:
 class TestBodies:
     """What only the body of the answer tells."""
 
-    ONE_HOUR = {"cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 90}}
+    ONE_HOUR: ClassVar = {"cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 90}}
 
     @pytest.mark.parametrize(
         "body",
         [
             {"usage": ONE_HOUR},
-            [{"type": "message_start", "message": {"usage": ONE_HOUR}}, {"type": "message_delta", "usage": {"output_tokens": 4}}],
+            [
+                {"type": "message_start", "message": {"usage": ONE_HOUR}},
+                {"type": "message_delta", "usage": {"output_tokens": 4}},
+            ],
             {"usage": {"cacheDetails": [{"ttl": "5m", "inputTokens": 10}, {"ttl": "1h", "inputTokens": 90}]}},
             [{"contentBlockDelta": {}}, {"metadata": {"usage": {"cacheDetails": [{"ttl": "1h", "inputTokens": 90}]}}}],
         ],
@@ -230,6 +235,8 @@ class TestBodies:
         assert group["cost_usd"] == "0.000084"
 
     @pytest.mark.parametrize("body", ["text", 7, [1, "x"], {"usage": 5}, {"serviceTier": "flex"}, {"trace": []}])
-    def test_a_body_of_another_form_tells_nothing_and_harms_nothing(self, ask: Ask, tmp_path: Path, body: object) -> None:
+    def test_a_body_of_another_form_tells_nothing_and_harms_nothing(
+        self, ask: Ask, tmp_path: Path, body: object
+    ) -> None:
         found = report(ask, tmp_path, call(model=SONNET, cache=(0, 10), body=body))
         assert (found["totals"]["calls"], found["rejected"]["lines"]) == (1, 0)

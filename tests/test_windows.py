@@ -82,7 +82,9 @@ def test_the_day_of_the_price_is_the_day_in_utc(ask: Ask, tmp_path: Path) -> Non
     entry = '{"model": "m.x", "scope": "in-region", "since": "2026-11-%s", "input": "%s"}'
     head = '{"schema": "tollbook.prices/1", "currency": "USD", "unit": "per_million_tokens", "prices": ['
     prices.write_text(head + entry % ("01", "1") + "," + entry % ("20", "3") + "]}")
-    records = [call(model="m.x", tokens=(10**6, 0), timestamp=f"2026-11-{time}Z") for time in ("19T23:59:59", "20T00:00:00")]
+    records = [
+        call(model="m.x", tokens=(10**6, 0), timestamp=f"2026-11-{time}Z") for time in ("19T23:59:59", "20T00:00:00")
+    ]
     log = write(tmp_path / "log.jsonl", *records)
     words = ("--by", "day", "--tz", "America/New_York", "--prices", str(prices), "--format", "json")
     (group,) = ask("report", log, *words).json["groups"]

@@ -29,7 +29,12 @@ def calls(ask: Ask, *sources: str) -> tuple[int, int]:
 def events(*records: object) -> list[dict[str, Any]]:
     """Records as CloudWatch hands them out."""
     return [
-        {"logStreamName": "aws/bedrock/modelinvocations", "timestamp": 1795166102000, "message": json.dumps(record), "eventId": "1"}
+        {
+            "logStreamName": "aws/bedrock/modelinvocations",
+            "timestamp": 1795166102000,
+            "message": json.dumps(record),
+            "eventId": "1",
+        }
         for record in records
     ]
 
@@ -92,7 +97,9 @@ def test_lines_of_events_take_their_time_where_the_record_has_none(ask: Ask, tmp
 
 
 def test_everything_mixed_in_one_file(ask: Ask, tmp_path: Path) -> None:
-    path = write(tmp_path / "log.jsonl", call(), *events(call()), "Permissions are correctly set for Amazon Bedrock logs.")
+    path = write(
+        tmp_path / "log.jsonl", call(), *events(call()), "Permissions are correctly set for Amazon Bedrock logs."
+    )
     assert calls(ask, path) == (2, 0)
 
 
@@ -215,8 +222,10 @@ def test_memory_does_not_follow_the_compression(tmp_path: Path) -> None:
     assert int(done.stderr) < 100_000
 
 
-def test_readers_see_the_same_in_any_pieces(tmp_path: Path) -> None:
-    document = json.dumps({"events": [{"message": 'a "quoted\\" } text', "n": [1, {"deep": []}]}, {}, {"x": "]"}]}, indent=1).encode()
+def test_readers_see_the_same_in_any_pieces() -> None:
+    document = json.dumps(
+        {"events": [{"message": 'a "quoted\\" } text', "n": [1, {"deep": []}]}, {}, {"x": "]"}]}, indent=1
+    ).encode()
     whole = list(objects(iter([document])))
     text = lines([call(), "x", call()])
     for size in (1, 2, 3, 7, 64):

@@ -1,5 +1,6 @@
 """The memory for request ids: exact, shared, and bounded."""
 
+import itertools
 import os
 import resource
 import signal
@@ -78,7 +79,7 @@ class TestCrew:
             return list(mine)
 
         results = Crew(size).run(work, range(100), told.append)  # type: ignore[arg-type]
-        assert sorted(sum(results, [])) == list(range(100))
+        assert sorted(itertools.chain(*results)) == list(range(100))
 
     def test_an_error_is_handed_on(self) -> None:
         def work(mine: object, done: object) -> None:

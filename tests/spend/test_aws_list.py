@@ -18,6 +18,7 @@ from tollbook.core.errors import PriceFileError
 from tollbook.spend import prices
 from tollbook.spend.prices import PriceBook, Rate, Rates, Source
 from tollbook.spend.prices.aws_list import OfferReading, read_offer
+from tollbook.spend.prices.aws_usage import Charged, Skip, charged_by
 from tollbook.spend.prices.file import read_prices, written
 from tollbook.spend.prices.refreshed import Left, continued
 
@@ -106,6 +107,10 @@ def test_long_prompts_have_their_own_rates_above_the_known_size() -> None:
 
 def test_long_prompts_that_cost_the_same_are_nothing_to_tell() -> None:
     assert rate(MARKETPLACE, OPUS).above == {}
+    # The size from which the list calls the prompts of this one long is known.
+    text = (DATA / "aws_offer_foundation_models.json").read_text(encoding="utf-8")
+    sonnet = read_offer(text.replace("Claude Opus 5", "Claude Sonnet 4.6").encode(), "sonnet", READ_ON)
+    assert rate(sonnet, "anthropic.claude-sonnet-4-6").above == {}
 
 
 def test_a_model_whose_long_prompts_cost_more_from_an_unknown_size_is_left_out() -> None:
@@ -169,6 +174,32 @@ def test_names_of_unknown_models_are_listed_and_never_guessed() -> None:
 
 def test_a_model_with_input_prices_only_is_left_out() -> None:
     assert "anthropic.claude-3-haiku-20240307-v1:0" not in {one.model for one in BEDROCK.rates}
+
+
+SEEN_IN_THE_SERVICE_OFFER = [
+    ({"inferenceType": "Input tokens"}, "input-tokens-cross-region-global", Charged("input", "default", True, False)),
+    (
+        {"inferenceType": "Output tokens long context"},
+        "output-tokens-long-context-cross-region-global",
+        Charged("output", "default", True, True),
+    ),
+    (
+        {"featuretype": "Prompt cache read"},
+        "cache-read-input-token-count-cross-region-global",
+        Charged("cache_read", "default", True, False),
+    ),
+    (
+        {"featuretype": "Prompt cache write", "inferenceType": "Input token count long context"},
+        "cache-write-input-token-count-long-context-cross-region-global",
+        Charged("cache_write_5m", "default", True, True),
+    ),
+    ({"inferenceType": "Input tokens"}, "input-tokens-cross-region-global-batch", Skip.BATCH),
+]
+
+
+@pytest.mark.parametrize(("beside", "usage", "meaning"), SEEN_IN_THE_SERVICE_OFFER)
+def test_the_service_offer_is_understood(beside: dict[str, str], usage: str, meaning: Charged | Skip) -> None:
+    assert charged_by({"usagetype": f"USE1-Claude4Sonnet-{usage}", "model": "Claude Sonnet 4", **beside}) == meaning
 
 
 # --- dates and sources

@@ -1,9 +1,9 @@
 """Every error that tollbook raises on purpose.
 
-    TollbookError                 one sentence for the user: what happened, and what to do next
-    ├── UsageError                the question itself is wrong: exit code 2
-    ├── SourceError               the logs cannot be read: exit code 1
-    └── PriceFileError            a price file cannot be trusted: exit code 1
+TollbookError                 one sentence for the user: what happened, and what to do next
+├── UsageError                the question itself is wrong: exit code 2
+├── SourceError               the logs cannot be read: exit code 1
+└── PriceFileError            a price file cannot be trusted: exit code 1
 """
 
 

@@ -16,6 +16,7 @@ LONGEST_LINE: Final = 64 << 20
 
 _GZIP: Final = b"\x1f\x8b"
 _COMPRESSED_BLOCK: Final = 1 << 15
+_INFLATE_ERROR: Final[type[Exception]] = isal_zlib.error  # type: ignore[assignment]  # isal's stub types an instance
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -43,24 +44,28 @@ def inflated(file: IO[bytes]) -> Iterator[bytes]:
     try:
         while start:
             start = yield from _member(file, start)
-    except isal_zlib.error as fault:
+    except _INFLATE_ERROR as fault:
         raise Truncated("its data is damaged") from fault
 
 
 def _member(file: IO[bytes], data: bytes) -> Generator[bytes, None, bytes]:
-    """Inflates the gzip member that begins with `data`; gives what follows it, without the zeros that may pad a file."""
+    """Inflates the gzip member that begins with `data`; gives what follows it, without zeros that pad a file."""
     member = isal_zlib.decompressobj(wbits=31)
-    while not member.eof:
+    while True:
         piece = member.decompress(data, BLOCK)
         yield piece
+        if member.eof:
+            break
         data = member.unconsumed_tail
-        if not data and not member.eof and len(piece) < BLOCK:  # a full piece may have more behind it
+        if not data and len(piece) < BLOCK:  # a full piece may have more behind it
             data = file.read(_COMPRESSED_BLOCK)
             if not data:
                 raise Truncated("it ends in the middle")
-    data = member.unused_data.lstrip(b"\0")
-    while not data and (more := file.read(_COMPRESSED_BLOCK)):
-        data = more.lstrip(b"\0")
+    data = member.unused_data
+    while not (data := data.lstrip(b"\0")):
+        data = file.read(_COMPRESSED_BLOCK)
+        if not data:
+            break
     return data
 
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from tollbook.core.errors import SourceError, TollbookError
 
@@ -69,9 +69,9 @@ class Crew:
                 pipes[mine] = process
             return list(_results(pipes, lambda: progress(sum(units))))
         finally:
-            for pipe, process in pipes.items():
-                process.terminate()
-                process.join()
+            for pipe, member in pipes.items():
+                member.terminate()
+                member.join()
                 pipe.close()
 
 
@@ -89,7 +89,7 @@ def _summed(progress: Callable[[int], None]) -> Callable[[int], None]:
 def _results(pipes: Iterable[Connection], update: Callable[[], None]) -> Iterator[Any]:
     waiting = set(pipes)
     while waiting:
-        for pipe in wait(waiting, _UPDATE_S):
+        for pipe in cast(list[Connection], wait(waiting, _UPDATE_S)):
             try:
                 result = pipe.recv()
             except EOFError:

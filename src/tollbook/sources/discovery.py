@@ -64,7 +64,9 @@ def _paths(source: str) -> list[Path]:
         if files := [file for match in matches for file in (_in_folder(match) if match.is_dir() else [match])]:
             return files
         raise SourceError(f"Nothing matches {source}. Put it in quotes if your shell should leave it alone.")
-    raise SourceError(f"There is no file or folder {source}. Name a log file, a folder of them, a glob, or - for standard input.")
+    raise SourceError(
+        f"There is no file or folder {source}. Name a log file, a folder of them, a glob, or - for standard input."
+    )
 
 
 def _in_folder(folder: Path) -> list[Path]:

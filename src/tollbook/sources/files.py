@@ -95,7 +95,9 @@ def _read(share: Share, tally: Tally, done: Callable[[int], None]) -> Iterator[s
     name = printable(share.file.name)
     try:
         with _opened(share.file) as stream:
-            pieces = _told(inflated(stream) if share.end is None else _between(stream, share.start, share.end), stream, share, done)
+            pieces = _told(
+                inflated(stream) if share.end is None else _between(stream, share.start, share.end), stream, share, done
+            )
             first = next(pieces, b"")
             pieces = itertools.chain([first], pieces)
             if share.end is None and _is_document(first):

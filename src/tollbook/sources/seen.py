@@ -86,6 +86,8 @@ class SeenIds:
                 # Reserved now: a disk that fills up later would end the process, not raise an error.
                 os.posix_fallocate(file.fileno(), 0, size)
             except OSError as fault:
-                message = f"No room for {size >> 20} MB of request ids in {self._folder.name}. Set TMPDIR to a larger disk."
+                message = (
+                    f"No room for {size >> 20} MB of request ids in {self._folder.name}. Set TMPDIR to a larger disk."
+                )
                 raise SourceError(message) from fault
             return memoryview(mmap.mmap(file.fileno(), size)).cast("Q")

@@ -8,11 +8,12 @@ Sources: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Con
 (`usage.cache_creation`).
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
+# A body that holds neither does not tell how long the cache is kept, and need not be decoded for that.
+LIFETIME_MARKS: Final = (b'"cache_creation"', b'"cacheDetails"')
 # A block of records that does not hold this holds no service tier, and its bodies need not be decoded: it ends
 # both `"serviceTier":` and `"service_tier":`, and little else.
 TIER_MARK: Final = b'ier":'
@@ -57,8 +58,7 @@ class _Body(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(_Body | list[_Body])
 
 
-@dataclass(frozen=True, slots=True)
-class BodyFacts:
+class BodyFacts(msgspec.Struct, frozen=True, gc=False):
     """What a body tells.
 
     Attributes:
@@ -73,19 +73,19 @@ class BodyFacts:
 
 
 def facts_of(body: bytes) -> BodyFacts:
-    """What `body`, the JSON of `output.outputBodyJson`, tells."""
+    """What `body`, the JSON of `output.outputBodyJson`, tells; of several parts, the first that tells it."""
     try:
         found = _DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return BodyFacts()
-    parts = found if isinstance(found, list) else [found]
-    flat = [level for part in parts for level in (part, part.message, part.metadata, part.response)]
-    bodies = [body for body in flat if isinstance(body, _Body)]
-    return BodyFacts(
-        next(filter(None, map(_tier, bodies)), ""),
-        next((writes for writes in map(_one_hour_writes, bodies) if writes is not None), None),
-        next(filter(None, map(_invoked_model, bodies)), ""),
-    )
+    tier, writes, invoked = "", None, ""
+    for part in found if isinstance(found, list) else (found,):
+        for level in (part, part.message, part.metadata, part.response):
+            if isinstance(level, _Body):
+                tier = tier or _tier(level)
+                writes = _one_hour_writes(level) if writes is None else writes
+                invoked = invoked or _invoked_model(level)
+    return BodyFacts(tier, writes, invoked)
 
 
 def _tier(body: _Body) -> str:

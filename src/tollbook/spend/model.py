@@ -94,7 +94,15 @@ def _plain(name: str) -> Model:
 
 # What every id carries and no reader needs: the day, a first version, the revision.
 _STAMP = re.compile(r"(-20\d{6}(-v\d+)?|-v1|-1(?=:))?(:\d+)?$")
-_SPELT = {"gpt": "GPT", "oss": "OSS", "glm": "GLM", "vl": "VL", "it": "IT", "deepseek": "DeepSeek", "minimax": "MiniMax"}
+_SPELT = {
+    "gpt": "GPT",
+    "oss": "OSS",
+    "glm": "GLM",
+    "vl": "VL",
+    "it": "IT",
+    "deepseek": "DeepSeek",
+    "minimax": "MiniMax",
+}
 _NAMED_BY_VENDOR = {"deepseek": "DeepSeek", "writer": "Writer"}
 
 
@@ -117,7 +125,7 @@ def label(model_id: str) -> str:
 
 
 def read_names(content: bytes, name: str) -> dict[str, Named]:
-    """What opaque ids stand for, from a JSON file: `{"abc123def456": {"model": "us.amazon.nova-pro-v1:0", "name": "search"}}`.
+    """What opaque ids stand for, from JSON: `{"abc123": {"model": "us.amazon.nova-pro-v1:0", "name": "search"}}`.
 
     A key is an ARN or its last part; `name` may be left out.
 

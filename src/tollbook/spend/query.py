@@ -52,7 +52,9 @@ def dimensions_of(text: str) -> tuple[str, ...]:
     for word in filter(None, (word.strip() for word in text.split(","))):
         name = word if word.startswith(TAG) else word.replace("-", "_").lower()
         if name not in DIMENSIONS and not name.removeprefix(TAG) != name != TAG:
-            raise UsageError(f"--by '{word}' is not known. Choose from {', '.join(DIMENSIONS)} and tag:KEY, separated by commas.")
+            raise UsageError(
+                f"--by '{word}' is not known. Choose from {', '.join(DIMENSIONS)} and tag:KEY, separated by commas."
+            )
         if name not in found:
             found.append(name)
     if not found:

@@ -30,7 +30,7 @@ class Reason(StrEnum):
     NOT_AN_INVOCATION = "not_an_invocation"
     NO_TIMESTAMP = "no_timestamp"
     BAD_TIMESTAMP = "bad_timestamp"
-    BAD_TOKEN_COUNT = "bad_token_count"
+    BAD_TOKEN_COUNT = "bad_token_count"  # noqa: S105
     TOO_LONG = "too_long"
 
 

@@ -32,7 +32,19 @@ class Sum:
         by_day: dollars by local day.
     """
 
-    __slots__ = ("_priced", "_saving", "_usd", "by_day", "cache_read", "cache_write", "calls", "errors", "input", "output", "statuses")
+    __slots__ = (
+        "_priced",
+        "_saving",
+        "_usd",
+        "by_day",
+        "cache_read",
+        "cache_write",
+        "calls",
+        "errors",
+        "input",
+        "output",
+        "statuses",
+    )
 
     def __init__(self) -> None:
         self.calls = self.errors = self.input = self.output = self.cache_read = self.cache_write = 0
@@ -206,9 +218,9 @@ def _notes(counted: Counted, rows: Iterable[PricedRow]) -> Iterable[str]:
 
 
 _MEANINGS = {
-    Status.ASSUMED_5M: "assumed_5m: cache writes of unseen lifetime are priced as kept for 5 minutes; for 1 hour they cost more",
-    Status.ASSUMED_TIER: "assumed_tier: priced at the standard service tier, since the log or the price book does not tell another",
-    Status.ASSUMED_REGION: "assumed_region: priced as in the US regions, since the price book has no rate for the region",
+    Status.ASSUMED_5M: "assumed_5m: cache writes of unseen lifetime are priced as kept for 5 minutes; an hour costs more",
+    Status.ASSUMED_TIER: "assumed_tier: priced at the standard service tier; the log or the book tells no other",
+    Status.ASSUMED_REGION: "assumed_region: priced as in the US regions; the book has no rate for the region",
     Status.GROSS_ASSUMED: "gross_assumed: OpenAI input counts hold the cached tokens too; they were subtracted",
 }
 
@@ -237,7 +249,8 @@ def _values_of(by: tuple[str, ...], query: Query) -> Callable[[PricedRow, date],
         return lambda row, _: (row.usage_row.key.tags or ())[place]
 
     getters = [
-        hour if name == "hour" else tag(name.removeprefix(TAG)) if name.startswith(TAG) else _VALUES[name] for name in by
+        hour if name == "hour" else tag(name.removeprefix(TAG)) if name.startswith(TAG) else _VALUES[name]
+        for name in by
     ]
     return lambda row, day: tuple([value(row, day) for value in getters])
 

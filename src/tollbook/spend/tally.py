@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
-from typing import Final, cast
+from typing import Final
 
-from tollbook.spend.body import TIER_MARK, BodyFacts, facts_of
+from tollbook.spend.body import LIFETIME_MARKS, TIER_MARK, BodyFacts, facts_of
 from tollbook.spend.principal import principal_of, session_of
 from tollbook.spend.query import Query
-from tollbook.spend.record import Input, LogRecord, Output, Reason, RecordReader, TaggedRecord
+from tollbook.spend.record import Input, LogRecord, Output, Reason, RecordReader
 from tollbook.spend.usage import CONTEXT_STEPS, RowKey, Trait, Usage, UsageRow
 
 Claim = Callable[[list[int]], Sequence[object]]
@@ -67,7 +67,7 @@ class Tally:
         """Counts the records among `texts`, each the JSON of one record or of one CloudWatch event."""
         self._count(self.reader.read_each(texts), True)
 
-    def _count(self, records: list[LogRecord], tiers_in_sight: bool) -> None:
+    def _count(self, records: list[LogRecord], tiers_in_sight: bool) -> None:  # noqa: C901 - see below
         kept = list(self._settled(records))
         hashes = [hash(_identity_of(record)) for record in kept if record.requestId]
         first = iter(self._claim(hashes))
@@ -96,7 +96,8 @@ class Tally:
                     fresh -= read + write
                     traits |= _GROSS
                 if write:
-                    facts = facts_of(bytes(body)) if facts is _NO_FACTS else facts
+                    if facts is _NO_FACTS and (text := bytes(body)) and any(mark in text for mark in LIFETIME_MARKS):
+                        facts = facts_of(text)
                     traits |= _WRITES if facts.one_hour_writes is not None else _WRITES | _LIFETIME_UNSEEN
                     hour = min(write, facts.one_hour_writes or 0)
             if fresh + read + write > _FIRST_STEP:
@@ -111,11 +112,11 @@ class Tally:
                         folded.clear()
                     who = folded[arn] = fold(arn)
             if tags:
-                found = cast(TaggedRecord, record).requestMetadata or {}
+                found = record.requestMetadata or {}  # type: ignore[attr-defined]
                 metadata = tuple(found.get(key) for key in tags)
 
-            time = cast(datetime, record.timestamp)
-            quarter = ((time.toordinal() - _EPOCH_DAY) * 24 + time.hour) * 4 + time.minute // 15
+            time = record.timestamp
+            quarter = ((time.toordinal() - _EPOCH_DAY) * 24 + time.hour) * 4 + time.minute // 15  # type: ignore[union-attr]
             bucket = buckets.get(quarter) or self._bucket(quarter)
             key = (bucket, facts.tier, context, traits, invoked, who, metadata, asked_of(record))
             counts = rows.get(key)
@@ -135,7 +136,7 @@ class Tally:
         since, until = window.since, window.until
         for record in records:
             time = record.timestamp
-            if not record.modelId or time.__class__ is not datetime or time.tzinfo is not UTC:  # type: ignore[union-attr]
+            if not record.modelId or time.__class__ is not datetime or time.tzinfo is not UTC:
                 found = settled(record)
                 if found is None:
                     continue
@@ -148,10 +149,8 @@ class Tally:
     def _bucket(self, quarter: int) -> tuple[int, int]:
         instant = _instant(quarter)
         local = instant.astimezone(self._query.window.zone)
-        if self._query.by_hour:
-            start = int(local.replace(minute=0, second=0).timestamp())
-        else:
-            start = local.toordinal()
+        by_hour = self._query.by_hour
+        start = int(local.replace(minute=0, second=0).timestamp()) if by_hour else local.toordinal()
         bucket = self._buckets[quarter] = (instant.toordinal(), start)
         return bucket
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from tollbook.core.text import json_safe, printable
@@ -25,7 +26,11 @@ def as_json(report: Report) -> str:
         "group_by": list(report.by),
         "totals": _measures(report.total),
         "groups": [
-            {**dict(zip(report.by, group.values, strict=True)), **_measures(group.sum), "status": sorted(group.sum.statuses)}
+            {
+                **dict(zip(report.by, group.values, strict=True)),
+                **_measures(group.sum),
+                "status": sorted(group.sum.statuses),
+            }
             for group in report.groups
         ],
         "unpriced": {
@@ -68,6 +73,7 @@ def _instant(time: datetime | None, report: Report) -> str | None:
     return None if time is None else time.astimezone(report.query.window.zone).isoformat()
 
 
+@lru_cache(4096)
 def _cell(value: str) -> str:
     """`value`, harmless in a spreadsheet: one that begins like a formula gets an apostrophe before it.
 

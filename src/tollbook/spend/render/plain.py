@@ -37,6 +37,9 @@ def _line(total: Sum) -> str:
     )
 
 
+_MEASURES = ("calls", "errors", "input", "output", "cache read", "cache write", "cost", "cache saving")
+
+
 def as_markdown(report: Report) -> str:
     """A heading, a table of the groups, and the notes as a list."""
     total = report.total
@@ -46,12 +49,19 @@ def as_markdown(report: Report) -> str:
         "",
         f"**{cost(total)}** for {total.calls:,} calls, {total.errors:,} errors{hit}.",
         "",
-        f"| {' | '.join(report.by)} | calls | errors | input | output | cache read | cache write | cost | cache saving | status |",
-        f"|{' --- |' * len(report.by)}{' ---: |' * 8} --- |",
+        f"| {' | '.join((*report.by, *_MEASURES))} | status |",
+        f"|{' --- |' * len(report.by)}{' ---: |' * len(_MEASURES)} --- |",
     ]
     for group in report.groups:
         values = [_escaped(value) for value in group.values]
-        figures = (group.sum.calls, group.sum.errors, group.sum.input, group.sum.output, group.sum.cache_read, group.sum.cache_write)
+        figures = (
+            group.sum.calls,
+            group.sum.errors,
+            group.sum.input,
+            group.sum.output,
+            group.sum.cache_read,
+            group.sum.cache_write,
+        )
         saving = "" if group.sum.saving is None else dollars(group.sum.saving)
         status = ", ".join(sorted(group.sum.statuses))
         cells = [*values, *(f"{figure:,}" for figure in figures), cost(group.sum), saving, status]

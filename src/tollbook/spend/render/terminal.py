@@ -196,7 +196,9 @@ def _table(report: Report, width: int, top: int) -> Table:
     """The groups, the dearest first, with trend and share; the token figures where there is room."""
     wide, total, days = width >= _WIDE, report.total, report.days
     trends = len(days) > 1 and not {"day", "hour"} & set(report.by)
-    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False, expand=True, header_style="dim", footer_style="bold")
+    table = Table(
+        box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False, expand=True, header_style="dim", footer_style="bold"
+    )
     title = ", ".join(name.replace("_", " ") for name in report.by)
     table.add_column(title[:1].upper() + title[1:], "Total", overflow="ellipsis", no_wrap=True, ratio=1, min_width=18)
     if trends:
@@ -215,7 +217,9 @@ def _table(report: Report, width: int, top: int) -> Table:
         table.add_row(*_row(names[group.values], group.sum, report, wide, trends))
     if rest := report.groups[len(listed) :]:
         usd = sum((group.sum.usd or Decimal(0) for group in rest), Decimal(0))
-        cells = [f"{len(rest)} more (--top 0)"] + [""] * (1 + 4 * wide + trends) + [dollars(usd), _share(usd, report, wide)]
+        cells = (
+            [f"{len(rest)} more (--top 0)"] + [""] * (1 + 4 * wide + trends) + [dollars(usd), _share(usd, report, wide)]
+        )
         table.add_row(*cells, style="dim")
     return table
 

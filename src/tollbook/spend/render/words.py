@@ -97,7 +97,8 @@ def shown(report: Report, by: tuple[str, ...]) -> dict[tuple[str | None, ...], s
     groups = report.grouped(by)
     columns = [_named([group.values[place] for group in groups], name == "model") for place, name in enumerate(by)]
     return {
-        group.values: " · ".join(names[value] for names, value in zip(columns, group.values, strict=True)) for group in groups
+        group.values: " · ".join(names[value] for names, value in zip(columns, group.values, strict=True))
+        for group in groups
     }
 
 

@@ -8,13 +8,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.logs import Answer, call, write
+from tollbook.app import refresh_prices
 from tollbook.core.errors import SourceError
 from tollbook.sources.download import LARGEST, download
 from tollbook.spend.prices.file import read_prices
@@ -107,10 +110,10 @@ class Pages(BaseHTTPRequestHandler):
     def page_cut(self) -> None:
         self.answer(200, b"{", length=1000)
 
-    def page_endless(self) -> None:
+    def page_long(self) -> None:
         self.send_response(200)
         self.end_headers()
-        while not self.server.over.is_set():
+        for _ in range(100):
             self.wfile.write(b" " * 65536)
 
     def page_silent(self) -> None:
@@ -119,7 +122,8 @@ class Pages(BaseHTTPRequestHandler):
     def page_slow(self) -> None:
         self.send_response(200)
         self.end_headers()
-        while not self.server.over.wait(0.01):
+        for _ in range(1000):
+            self.server.over.wait(0.01)
             self.wfile.write(b" ")
 
     def answer(self, status: int, body: bytes = b"", *, length: int | None = None, **headers: str) -> None:
@@ -308,9 +312,9 @@ def test_at_most_ten_unknown_names_are_listed(tollbook: Tollbook, tmp_path: Path
 
 def test_a_second_refresh_from_the_same_list_changes_nothing(tollbook: Tollbook) -> None:
     tollbook("prices", "refresh", "--from", OFFER)
-    before = tollbook.kept.read_bytes()
+    before = tollbook.kept.stat()
     assert "Nothing is new." in tollbook("prices", "refresh", "--from", OFFER).out
-    assert tollbook.kept.read_bytes() == before
+    assert tollbook.kept.stat() == before
 
 
 def test_a_list_that_comes_later_adds_its_prices_and_keeps_the_earlier_ones(tollbook: Tollbook, tmp_path: Path) -> None:
@@ -342,6 +346,25 @@ def test_a_report_counts_with_refreshed_prices_from_their_first_day_on(tollbook:
     groups = tollbook("report", log, "--by", "day", "--format", "csv").out.splitlines()
     assert [line for line in groups if line.startswith("2026-09-10") and ",0.8," in line]
     assert [line for line in groups if line.startswith("2026-09-12") and ",0.92," in line]
+
+
+def test_without_an_origin_the_three_offers_of_aws_are_read() -> None:
+    asked = []
+
+    def aws(url: str) -> bytes:
+        asked.append(url)
+        code = url.split("/")[-4]
+        of_the_marketplace = code == "AmazonBedrockFoundationModels"
+        offer = (MARKETPLACE if of_the_marketplace else OFFER).read_text(encoding="utf-8")
+        return offer.replace('"offerCode": "AmazonBedrock"', f'"offerCode": "{code}"').encode()
+
+    done = refresh_prices(None, datetime(2026, 11, 22, 23, 30, tzinfo=ZoneInfo("America/New_York")), aws)
+    base = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws"
+    codes = ("AmazonBedrockFoundationModels", "AmazonBedrockService", "AmazonBedrock")
+    assert asked == [f"{base}/{code}/current/us-east-1/index.json" for code in codes]
+    assert {offer.source.retrieved for offer in done.offers} == {date(2026, 11, 23)}  # in UTC
+    assert tuple(read_prices(done.path.read_bytes(), "kept")) == done.prices.rates
+    assert {rate.source.name.split()[3] for rate in done.prices.rates} == {codes[0], codes[1]}  # the third repeats
 
 
 def test_an_offer_file_is_read_from_an_address(tollbook: Tollbook, server: Server) -> None:
@@ -401,9 +424,9 @@ def test_an_origin_that_cannot_be_read_is_one_sentence(tollbook: Tollbook, origi
     assert says in answer.err
 
 
-def test_an_answer_without_end_is_given_up(server: Server) -> None:
-    with pytest.raises(SourceError, match="/endless holds more than 1,000,000 bytes"):
-        download(f"{server.address}/endless", limit=1_000_000)
+def test_an_answer_that_does_not_say_how_long_it_is_is_given_up_at_the_limit(server: Server) -> None:
+    with pytest.raises(SourceError, match="/long holds more than 1,000,000 bytes"):
+        download(f"{server.address}/long", limit=1_000_000)
 
 
 def test_a_server_that_does_not_answer_is_given_up(server: Server) -> None:

@@ -65,7 +65,7 @@ def report(
     *,
     price_file: Path | None = None,
     names_file: Path | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = lambda _done, _total: None,
 ) -> Report:
     """Reads `sources` and answers.
 
@@ -111,7 +111,7 @@ def refreshed_prices() -> Path:
 def _kept_prices() -> Path | None:
     path = refreshed_prices()
     # Unlike Path.exists, os.path.exists takes a folder that may not be looked into for one that holds nothing.
-    return path if os.path.exists(path) else None  # noqa: PTH110
+    return path if os.path.exists(path) else None
 
 
 def _content(path: Path, limit: int = -1) -> bytes:

@@ -49,7 +49,9 @@ def main(words: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("tollbook", description="What Amazon Bedrock cost, and who spent it.", allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        "tollbook", description="What Amazon Bedrock cost, and who spent it.", allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=f"tollbook {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_report(commands)
@@ -87,9 +89,13 @@ def _add_report(commands: Any) -> None:
         help=f"what to group by, separated by commas: {', '.join(DIMENSIONS)}, tag:KEY (default: principal)",
     )
     what.add_argument("--format", choices=_FORMATS, default="table", help="how to print it (default: table)")
-    what.add_argument("--top", type=_count, default=20, metavar="N", help="groups the table lists, 0 for all (default: 20)")
+    what.add_argument(
+        "--top", type=_count, default=20, metavar="N", help="groups the table lists, 0 for all (default: 20)"
+    )
     money = report.add_argument_group("what it means")
-    money.add_argument("--prices", type=Path, metavar="FILE", help="rates of your own, which go before the price book's")
+    money.add_argument(
+        "--prices", type=Path, metavar="FILE", help="rates of your own, which go before the price book's"
+    )
     money.add_argument("--names", type=Path, metavar="FILE", help="which models opaque ids stand for")
 
 
@@ -119,7 +125,7 @@ def _add_prices(commands: Any) -> None:
     refreshed = actions.add_parser(
         "refresh",
         help="reads AWS's price list",
-        description="Reads AWS's price list for us-east-1 and keeps what is new in it. Nothing is sent but the request.",
+        description="Reads AWS's price list for us-east-1 and keeps what is new in it.",
         allow_abbrev=False,
     )
     refreshed.set_defaults(do=_refresh_prices)
@@ -197,7 +203,7 @@ def _print(report: "Report", form: str, top: int) -> None:
 
 def _progress() -> AbstractContextManager[Callable[[int, int], None]]:
     if not sys.stderr.isatty():
-        return nullcontext(lambda done, total: None)
+        return nullcontext(lambda _done, _total: None)
     from tollbook.progress import reading
 
     return reading()

@@ -50,6 +50,8 @@ def dimensions_of(text: str) -> tuple[str, ...]:
     """
     found = []
     for word in filter(None, (word.strip() for word in text.split(","))):
+        if not word.isprintable():
+            raise UsageError(f"--by {word!a} holds characters that no one can see. Leave them out.")
         name = word if word.startswith(TAG) else word.replace("-", "_").lower()
         if name not in DIMENSIONS and not name.removeprefix(TAG) != name != TAG:
             raise UsageError(

@@ -218,7 +218,7 @@ def _notes(counted: Counted, rows: Iterable[PricedRow]) -> Iterable[str]:
 
 
 _MEANINGS = {
-    Status.ASSUMED_5M: "assumed_5m: cache writes of unseen lifetime are priced as kept for 5 minutes; an hour costs more",
+    Status.ASSUMED_5M: "assumed_5m: cache writes of unseen lifetime, priced as for 5 minutes; an hour costs more",
     Status.ASSUMED_TIER: "assumed_tier: priced at the standard service tier; the log or the book tells no other",
     Status.ASSUMED_REGION: "assumed_region: priced as in the US regions; the book has no rate for the region",
     Status.GROSS_ASSUMED: "gross_assumed: OpenAI input counts hold the cached tokens too; they were subtracted",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from importlib import resources
+from itertools import product
 from typing import Final
 
 from tollbook.spend.model import GLOBAL, IN_REGION, Model
@@ -28,10 +29,10 @@ _WITHOUT_PRICE: Final = {
     "application-profile": "the log does not tell the model; name it with --names FILE",
     "router": "the log does not tell the model it chose; name it with --names FILE",
 }
-# Region-less rates of the sources are those of these regions.
 _HOME_REGIONS: Final = ("us-east-1", "us-east-2", "us-west-2")
 
-_Key = tuple[str, str, str | None, str]
+_Layer = dict[tuple[str, str, str | None, str], list[Rate]]
+"""By model, scope, region and tier, the rates in order of their first day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +52,26 @@ class Quote:
 
 
 class PriceBook:
-    """Rates, to be asked by model, place, tier and day."""
+    """Rates in layers, to be asked by model, place, tier and day; an upper layer goes before those below it."""
 
-    def __init__(self, rates: Iterable[Rate]) -> None:
-        self._rates: dict[_Key, list[Rate]] = defaultdict(list)
+    def __init__(self, rates: Iterable[Rate], below: "PriceBook | None" = None) -> None:
+        layer: _Layer = defaultdict(list)
         for rate in sorted(rates, key=lambda rate: rate.since):
-            self._rates[rate.model, rate.scope, rate.region, rate.tier].append(rate)
+            layer[rate.model, rate.scope, rate.region, rate.tier].append(rate)
+        self._layers: tuple[_Layer, ...] = (layer, *(below._layers if below else ()))
 
     def __iter__(self) -> Iterator[Rate]:
-        """All rates, by model, scope, region, tier and day."""
-        for key in sorted(self._rates, key=lambda key: tuple(part or "" for part in key)):
-            yield from self._rates[key]
+        """All rates that ever count, by model, scope, region, tier and day."""
+        keys = {key for layer in self._layers for key in layer}
+        for key in sorted(keys, key=lambda key: tuple(part or "" for part in key)):
+            history: list[Rate] = []
+            for layer in self._layers:
+                history[:0] = [rate for rate in layer.get(key, ()) if not history or rate.since < history[0].since]
+            yield from history
 
     def overlaid(self, rates: Iterable[Rate]) -> "PriceBook":
-        """This book, where `rates` take the place of its own from their first day on."""
-        over = PriceBook(rates)
-        kept = [
-            rate
-            for key, mine in self._rates.items()
-            for rate in mine
-            if key not in over._rates or rate.since < over._rates[key][0].since
-        ]
-        return PriceBook([*kept, *over])
+        """This book below a layer of `rates`, which count wherever they have begun."""
+        return PriceBook(rates, self)
 
     def quote(self, model: Model, region: str | None, tier: str, day: date) -> Quote:
         """The rate for calls of `model` from `region` in `tier` on `day`, in UTC.
@@ -94,8 +93,8 @@ class PriceBook:
         wanted = tier or STANDARD
         begins: list[date] = []
         for asked in dict.fromkeys((wanted, STANDARD)):
-            for scope, place in places:
-                rates = self._rates.get((model.id, scope, place, asked))
+            for layer, (scope, place) in product(self._layers, places):
+                rates = layer.get((model.id, scope, place, asked))
                 if not rates:
                     continue
                 try:
@@ -103,9 +102,10 @@ class PriceBook:
                 except UnknownPrice:
                     begins.append(rates[0].since)
                     continue
+                # Region-less rates of the package's own book are those of the US; a user's hold everywhere.
                 elsewhere = scope == IN_REGION and place is None and region not in _HOME_REGIONS
-                has_tiers = any((model.id, scope, place, tier) in self._rates for tier in _OTHER_TIERS)
-                return Quote(rate, asked != wanted, elsewhere, has_tiers)
+                has_tiers = any((model.id, scope, place, tier) in layer for tier in _OTHER_TIERS)
+                return Quote(rate, asked != wanted, elsewhere and layer is self._layers[-1], has_tiers)
         raise UnknownPrice(f"before records, which begin on {min(begins)}" if begins else "no source gives a price")
 
 

@@ -2,10 +2,11 @@
 
 import csv
 import io
-import json
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from tollbook.core.text import json_safe, printable
 from tollbook.spend.render.words import plain
@@ -42,7 +43,7 @@ def as_json(report: Report) -> str:
         "duplicates": report.duplicates,
         "notes": list(report.notes),
     }
-    return json_safe(json.dumps(document, ensure_ascii=False, indent=1)) + "\n"
+    return json_safe(msgspec.json.format(msgspec.json.encode(document), indent=1).decode()) + "\n"
 
 
 def as_csv(report: Report) -> str:

@@ -84,10 +84,11 @@ class _Series:
 
 def _print_chart(report: Report, console: Console) -> None:
     height = 12 if console.width >= _WIDE else 10
-    models = [group for group in report.grouped(("model",)) if group.sum.usd]
+    by_model = report.grouped(("model",))
+    models = [group for group in by_model if group.sum.usd]
     room = console.width - len(dollars(report.total.usd or Decimal(0))) - 2
     spans = _spans(report.days, room)
-    names = shown(report, ("model",))
+    names = shown(by_model, ("model",))
     series = [
         _Series(names[group.values], colour, _columns([group.sum], spans))
         for group, colour in zip(models, _PALETTE[: -1 if len(models) > len(_PALETTE) else None], strict=False)
@@ -211,7 +212,7 @@ def _table(report: Report, width: int, top: int) -> Table:
         table.add_column("Output", compact(total.output), justify="right", no_wrap=True)
     table.add_column("Cost", cost(total), justify="right", style="bold", no_wrap=True)
     table.add_column("Share", "100.0%" if total.usd else "", justify="right", no_wrap=True)
-    names = shown(report, report.by)
+    names = shown(report.groups, report.by)
     listed = report.groups[: top or None]
     for group in listed:
         table.add_row(*_row(names[group.values], group.sum, report, wide, trends))

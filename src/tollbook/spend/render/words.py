@@ -1,6 +1,7 @@
 """Figures and sentences that several forms of a report share."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -8,7 +9,7 @@ from typing import Final
 from tollbook.core.text import printable
 from tollbook.spend.model import label
 from tollbook.spend.pricing import Status
-from tollbook.spend.report import Report, Sum
+from tollbook.spend.report import Group, Report, Sum, Values
 
 NONE: Final = "(none)"
 
@@ -92,20 +93,19 @@ def reasons(report: Report) -> Iterator[str]:
         yield f"{printable(entry.model)} ({size}): {printable(entry.why)}"
 
 
-def shown(report: Report, by: tuple[str, ...]) -> dict[tuple[str | None, ...], str]:
-    """For the values of each group by `by`, the words to show: models by their short name where it is unique."""
-    groups = report.grouped(by)
-    columns = [_named([group.values[place] for group in groups], name == "model") for place, name in enumerate(by)]
+def shown(groups: Sequence[Group], by: tuple[str, ...]) -> dict[Values, str]:
+    """For the values of each of `groups` by `by`, the words to show: models by their short name where it is unique."""
+    columns = [_named({group.values[place] for group in groups}, name == "model") for place, name in enumerate(by)]
     return {
         group.values: " · ".join(names[value] for names, value in zip(columns, group.values, strict=True))
         for group in groups
     }
 
 
-def _named(values: list[str | None], are_models: bool) -> dict[str | None, str]:
+def _named(values: set[str | None], are_models: bool) -> dict[str | None, str]:
     names: dict[str | None, str] = {value: NONE if value is None else printable(value) for value in values}
     if are_models:
         labels = {value: label(name) for value, name in names.items()}
-        once = [name for name in labels.values() if list(labels.values()).count(name) == 1]
-        names |= {value: name for value, name in labels.items() if name in once}
+        times = Counter(labels.values())
+        names |= {value: name for value, name in labels.items() if times[name] == 1}
     return names

@@ -42,7 +42,7 @@ def show(report: Report, console: Console, top: int) -> None:
         console.print(_table(report, console.width, top))
     for line in _footnotes(report):
         text = line.lstrip()
-        console.print(Padding(Text(text, style="dim"), (0, 0, 0, 2 + len(line) - len(text))))
+        console.print(Padding(Text(text, style="dim"), (0, 0, 0, 2 + len(line) - len(text)), expand=False))
 
 
 def _footnotes(report: Report) -> Iterator[str]:

@@ -44,7 +44,7 @@ WAYS: Final = {
     "distinct": f"SELECT DISTINCT * FROM ({_RECORDS})",
     "none": _RECORDS,
 }
-"""How a record that comes again is left out. `hash` takes the least processor time of those that are right."""
+"""How a record that comes again is left out. None that is right takes noticeably less processor time than `hash`."""
 
 _ARN: Final = r"^arn:aws[a-z-]*:bedrock:[a-z0-9-]*:\d*:((inference-profile|foundation-model)/)?"
 _PROFILE: Final = r"^(us-gov|us|eu|apac|jp|au|ca|in|global)\.([a-z0-9-]+\..+)$"

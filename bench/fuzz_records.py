@@ -10,13 +10,15 @@ gzip (cut, corrupted, many members, bombs). Of each it is asked:
     raises      nothing but TollbookError leaves the reader, and nothing the report, in any form
     conserves   each line is a record, a duplicate, outside, a permission check or rejected; each object of a
                 whole document likewise; nothing vanishes in silence
-    agrees      a block gives what its lines give one by one; a file gives what it gives compressed
+    agrees      a block gives what its lines give one by one, a document what its objects give as lines, and a
+                file what it gives compressed
     renders     JSON and CSV parse, their sums are those of the records; no form holds a control character
     hurries     within seconds
 
 Of each new kind of failure the smallest input found is kept in the corpus folder, under a name that tells the
-failure. Inputs that lie there are asked first, and serve as seeds. With `--engine atheris` (which must be
-installed), coverage of tollbook's code guides the choice of inputs; else chance does.
+failure; the exit code is 1 if anything failed. Inputs that lie in the folder are asked first, and serve as seeds.
+With `--engine atheris` (which must be installed), coverage of tollbook's code guides the choice of inputs; else
+chance does.
 """
 
 import argparse
@@ -141,6 +143,8 @@ class Examiner:
                 raise WrongAnswerError("broken-gzip-unsaid", "a broken gzip file was read without a note")
         elif len(content) < _MOST_BYTES * 4:
             _check_conservation(content, reading)
+            if _kind_of(content) is Kind.DOCUMENT and (lines := _as_lines(content)) is not None:
+                self._check_alike(reading, self._read(lines, question), "document-differs-from-lines")
             if data.startswith(_GZIP) and not content.startswith(_GZIP):
                 self._check_alike(reading, self._read(content, question), f"{_marked(content)}gzip-differs-from-plain")
             if _kind_of(content) is Kind.LINES:
@@ -218,10 +222,12 @@ def _check_conservation(content: bytes, reading: Reading) -> None:
             name = f"{_marked(content)}{'more' if found > lines else 'fewer'}-than-lines"
             raise WrongAnswerError(name, f"{lines} lines, {found} accounted for")
     elif kind is Kind.DOCUMENT:
-        objects = _objects_in(json.loads(content))
+        objects = sum(1 for _ in _objects_in(json.loads(content)))
         if found != objects:
             form = "one-line-" if b"\n" not in content.strip() and not content.strip().startswith(_PLAIN_STARTS) else ""
             raise WrongAnswerError(f"{form}document-miscounted", f"{objects} objects in arrays, {found} accounted for")
+        if not (found or reading.notes or isinstance(json.loads(content), list) or b'"events"' in content):
+            raise WrongAnswerError("one-object-met-with-silence", "nothing was found, and nothing said")
     elif content.strip() and not found and not reading.notes:
         form = "document" if content.lstrip()[:1] in (b"[", b"{") else "text"
         raise WrongAnswerError(f"{form}-met-with-silence", "nothing was found, and nothing said")
@@ -335,11 +341,32 @@ def _holds_events(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(item, dict | list) for item in value)
 
 
-def _objects_in(value: Any, in_array: bool = False) -> int:
+def _objects_in(value: Any, in_array: bool = False) -> Iterator[Json]:
     """The objects that lie in an array and in no other such object."""
     if isinstance(value, dict):
-        return 1 if in_array else sum(_objects_in(item) for item in value.values())
-    return sum(_objects_in(item, True) for item in value) if isinstance(value, list) else 0
+        if in_array:
+            yield value
+        else:
+            for item in value.values():
+                yield from _objects_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _objects_in(item, True)
+
+
+def _as_lines(document: bytes) -> bytes | None:
+    """The objects of `document` as lines; None where Python's JSON does not give them back as they were."""
+
+    def unless_doubled(pairs: list[tuple[str, Any]]) -> Json:
+        if len(found := dict(pairs)) < len(pairs):
+            raise ValueError
+        return found
+
+    try:
+        value = json.loads(document, object_pairs_hook=unless_doubled)
+        return b"".join(json.dumps(item, allow_nan=False).encode() + b"\n" for item in _objects_in(value))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _looks_cut(content: bytes) -> bool:
@@ -638,21 +665,36 @@ class Campaign:
         self.inputs = 0
         self.found: dict[str, tuple[bytes, str]] = {}
         self.times: Counter[str] = Counter()
+        self._old: set[str] = set()  # kinds of which an input is kept already
 
-    def examine(self, data: bytes, questions: Sequence[Question] = ()) -> bool:
-        """Whether nothing failed; without `questions`, one is chosen by chance."""
+    def ask_again(self, path: Path) -> None:
+        """Examines, by every question, an input that was kept before."""
+        data = path.read_bytes()
         self.inputs += 1
-        for question in questions or [QUESTIONS[zlib.crc32(data) % len(QUESTIONS)]]:
-            if fault := self._fault_of(data, question):
-                self.times[fault.kind] += 1
-                known = self.found.get(fault.kind)
-                if known is None:
-                    self._keep(fault, data)
-                    data = self._shrunk(data, fault.kind, question)
-                if known is None or len(data) < len(known[0]):
-                    self._keep(self._fault_of(data, question) or fault, data)
-                return False
-        return True
+        faults = {fault.kind: fault for question in QUESTIONS if (fault := self._fault_of(data, question))}
+        for kind, fault in faults.items():
+            print(f"! {path.name} still fails: {kind}: {str(fault)[:150]}", flush=True)
+            self.times[kind] += 1
+            self.found[kind] = data, str(fault)
+            self._old.add(kind)
+
+    def examine(self, data: bytes) -> bool:
+        """Whether nothing failed."""
+        self.inputs += 1
+        question = QUESTIONS[zlib.crc32(data) % len(QUESTIONS)]
+        fault = self._fault_of(data, question)
+        if fault is None:
+            return True
+        self.times[fault.kind] += 1
+        if fault.kind in self._old:
+            return False
+        known = self.found.get(fault.kind)
+        if known is None:
+            self._keep(fault, data)
+            data = self._shrunk(data, fault.kind, question)
+        if known is None or len(data) < len(known[0]):
+            self._keep(self._fault_of(data, question) or fault, data)
+        return False
 
     def _fault_of(self, data: bytes, question: Question) -> WrongAnswerError | None:
         try:
@@ -732,9 +774,10 @@ def by_coverage(campaign: Campaign, mutator: Mutator, seeds: list[bytes], draw: 
     with tempfile.TemporaryDirectory(prefix="tollbook-fuzz-") as folder:
         for number, seed in enumerate(seeds):
             Path(folder, str(number)).write_bytes(seed)
-        words = [sys.argv[0], f"-max_total_time={int(minutes * 60)}", "-max_len=1000000", "-rss_limit_mb=4096", folder]
+        limits = ("-max_len=1000000", "-rss_limit_mb=4096", "-timeout=600", "-verbosity=0")
+        words = [sys.argv[0], f"-max_total_time={int(minutes * 60)}", *limits, folder]
         atheris.Setup(words, lambda data: None if campaign.examine(data) else -1, custom_mutator=mutate)
-        atheris.Fuzz()  # ends the process
+        atheris.Fuzz()  # ends the process: what failed was told as it was found
 
 
 def main() -> int:
@@ -752,14 +795,11 @@ def main() -> int:
     seeds = [*(path.read_bytes() for path in kept), *(mutator.fresh() for _ in range(60))]
     with tempfile.TemporaryDirectory(prefix="tollbook-fuzz-") as folder:
         campaign = Campaign(Examiner(Path(folder)), options.corpus)
-        for data in seeds:
-            campaign.examine(data, QUESTIONS)
+        for path in kept:
+            campaign.ask_again(path)
         for data in () if options.no_bombs else bombs():
             campaign.examine(data)
         if options.engine == "atheris":
-            import atexit
-
-            atexit.register(campaign.report)
             by_coverage(campaign, mutator, seeds, draw, options.minutes)
         else:
             by_chance(campaign, mutator, seeds, draw, deadline)

@@ -8,54 +8,48 @@ Sources: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Con
 (`usage.cache_creation`).
 """
 
-from typing import Final
-
 import msgspec
 
-# A body that holds neither does not tell how long the cache is kept, and need not be decoded for that.
-LIFETIME_MARKS: Final = (b'"cache_creation"', b'"cacheDetails"')
-# A block of records that does not hold this holds no service tier, and its bodies need not be decoded: it ends
-# both `"serviceTier":` and `"service_tier":`, and little else.
-TIER_MARK: Final = b'ier":'
+_Scalar = str | int | float | bool | None
+"""What other vendors may write under the same names."""
 
 
-class _CacheCreation(msgspec.Struct, gc=False):
+class CacheCreation(msgspec.Struct, gc=False):
     ephemeral_1h_input_tokens: int = 0
 
 
-class _CacheDetail(msgspec.Struct, gc=False):
+class CacheDetail(msgspec.Struct, gc=False):
     ttl: str = ""
     inputTokens: int = 0
 
 
-class _Usage(msgspec.Struct, gc=False):
-    cache_creation: _CacheCreation | None = None
-    cacheDetails: list[_CacheDetail] | None = None
+class BodyUsage(msgspec.Struct, gc=False):
+    cache_creation: CacheCreation | None = None
+    cacheDetails: list[CacheDetail] | None = None
 
 
-class _ServiceTier(msgspec.Struct, gc=False):
+class ServiceTier(msgspec.Struct, gc=False):
     type: str = ""
 
 
-class _PromptRouter(msgspec.Struct, gc=False):
+class PromptRouter(msgspec.Struct, gc=False):
     invokedModelId: str = ""
 
 
-class _Trace(msgspec.Struct, gc=False):
-    promptRouter: _PromptRouter | None = None
+class Trace(msgspec.Struct, gc=False):
+    promptRouter: PromptRouter | None = None
 
 
-class _Body(msgspec.Struct):
-    usage: _Usage | None = None
-    serviceTier: _ServiceTier | None = None
-    service_tier: str | None = None
-    trace: _Trace | None = None
-    message: "_Body | str | None" = None  # Anthropic's message_start
-    metadata: "_Body | str | None" = None  # ConverseStream's last event
-    response: "_Body | str | None" = None  # OpenAI's response.completed
+class Body(msgspec.Struct):
+    """The fields of a body, or of a part of it, that tell something."""
 
-
-_DECODER = msgspec.json.Decoder(_Body | list[_Body])
+    usage: BodyUsage | _Scalar = None
+    serviceTier: ServiceTier | _Scalar = None
+    service_tier: _Scalar = None
+    trace: Trace | _Scalar = None
+    message: "Body | _Scalar" = None  # Anthropic's message_start
+    metadata: "Body | _Scalar" = None  # ConverseStream's last event
+    response: "Body | _Scalar" = None  # OpenAI's response.completed
 
 
 class BodyFacts(msgspec.Struct, frozen=True, gc=False):
@@ -72,28 +66,28 @@ class BodyFacts(msgspec.Struct, frozen=True, gc=False):
     invoked_model: str = ""
 
 
-def facts_of(body: bytes) -> BodyFacts:
-    """What `body`, the JSON of `output.outputBodyJson`, tells; of several parts, the first that tells it."""
-    try:
-        found = _DECODER.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return BodyFacts()
+def facts_of(body: Body | list[Body] | None) -> BodyFacts:
+    """What `body` tells; of several parts, the first that tells it."""
     tier, writes, invoked = "", None, ""
-    for part in found if isinstance(found, list) else (found,):
+    for part in body if isinstance(body, list) else (body,):
+        if part is None:
+            continue
         for level in (part, part.message, part.metadata, part.response):
-            if isinstance(level, _Body):
+            if isinstance(level, Body):
                 tier = tier or _tier(level)
                 writes = _one_hour_writes(level) if writes is None else writes
                 invoked = invoked or _invoked_model(level)
     return BodyFacts(tier, writes, invoked)
 
 
-def _tier(body: _Body) -> str:
-    return body.service_tier or (body.serviceTier.type if body.serviceTier else "")
+def _tier(body: Body) -> str:
+    if isinstance(body.service_tier, str) and body.service_tier:
+        return body.service_tier
+    return body.serviceTier.type if isinstance(body.serviceTier, ServiceTier) else ""
 
 
-def _one_hour_writes(body: _Body) -> int | None:
-    if body.usage is None:
+def _one_hour_writes(body: Body) -> int | None:
+    if not isinstance(body.usage, BodyUsage):
         return None
     if body.usage.cache_creation is not None:
         return max(0, body.usage.cache_creation.ephemeral_1h_input_tokens)
@@ -102,5 +96,6 @@ def _one_hour_writes(body: _Body) -> int | None:
     return None
 
 
-def _invoked_model(body: _Body) -> str:
-    return body.trace.promptRouter.invokedModelId if body.trace and body.trace.promptRouter else ""
+def _invoked_model(body: Body) -> str:
+    trace = body.trace
+    return trace.promptRouter.invokedModelId if isinstance(trace, Trace) and trace.promptRouter else ""

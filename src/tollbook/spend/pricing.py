@@ -8,8 +8,8 @@ from enum import StrEnum
 import msgspec
 
 from tollbook.spend.model import Model, Named, model_of, routed
-from tollbook.spend.prices import PriceBook, Quote, UnknownPrice
-from tollbook.spend.usage import Trait, UsageRow
+from tollbook.spend.prices import PriceBook, Quote, Rates, UnknownPrice
+from tollbook.spend.usage import UNSEEN, Trait, Usage, UsageRow
 
 
 class Status(StrEnum):
@@ -60,12 +60,13 @@ def priced(rows: Iterable[UsageRow], book: PriceBook, names: Mapping[str, Named]
         if model is None:
             model = routed(key.model_id, key.invoked) if key.invoked else model_of(key.model_id, names)
             models[key.model_id, key.invoked] = model
-        if key.error:
+        if key.failed:
             yield PricedRow(row, model)
             continue
-        asked = (model, key.region, key.tier, key.utc_day)
+        tier = "" if key.tier == UNSEEN else key.tier
+        asked = (model, key.region, tier, key.utc_day)
         if asked not in quotes:
-            quotes[asked] = _quote(book, model, key.region, key.tier, key.day)
+            quotes[asked] = _quote(book, model, key.region, tier, key.day)
         yield _priced(row, model, quotes[asked])
 
 
@@ -77,28 +78,44 @@ def _quote(book: PriceBook, model: Model, region: str | None, tier: str, day: da
 
 
 def _priced(row: UsageRow, model: Model, quote: Quote | UnknownPrice) -> PricedRow:
-    key, usage = row.key, row.usage
+    usage = row.usage
     if isinstance(quote, UnknownPrice):
         return PricedRow(row, model, _UNPRICED, None, None, usage.calls, usage.tokens, str(quote))
-    rate, traits = quote.rate, key.traits
-    charge = rate.charge(usage, key.context)
-    statuses = set()
-    if traits & Trait.LIFETIME_UNSEEN and rate.rates_for(key.context).cache_write_1h is not None:
-        statuses.add(Status.ASSUMED_5M)
-    if quote.assumes_tier or (traits & Trait.TIER_UNSEEN and quote.has_tiers):
-        statuses.add(Status.ASSUMED_TIER)
-    if quote.assumes_region:
-        statuses.add(Status.ASSUMED_REGION)
-    if traits & Trait.GROSS:
-        statuses.add(Status.GROSS_ASSUMED)
-    if charge.unrated_tokens:
-        statuses.add(Status.UNPRICED)
-    if charge.unrated_tokens == usage.tokens > 0:
+    rates = quote.rate.rates_for(row.key.context)
+    charge = quote.rate.charge(usage, row.key.context)
+    statuses = _statuses(row, quote, rates.cache_write_1h is not None)
+    if not charge.unrated_tokens:
+        return PricedRow(row, model, statuses, charge.usd, charge.saving_usd)
+    if charge.unrated_tokens == usage.tokens:
         return PricedRow(row, model, _UNPRICED, None, None, usage.calls, usage.tokens, _NO_RATE)
-    known = frozenset(statuses) or _EXACT
-    if charge.unrated_tokens:
-        return PricedRow(row, model, known, charge.usd, charge.saving_usd, usage.calls, charge.unrated_tokens, _NO_RATE)
-    return PricedRow(row, model, known, charge.usd, charge.saving_usd)
+    calls = _unrated_calls(usage, rates)
+    statuses = (statuses | _UNPRICED) if calls < usage.calls else (statuses | _UNPRICED) - _EXACT
+    return PricedRow(row, model, statuses, charge.usd, charge.saving_usd, calls, charge.unrated_tokens, _NO_RATE)
+
+
+def _statuses(row: UsageRow, quote: Quote, has_hour: bool) -> frozenset[Status]:
+    if row.traits == 1 and not quote.assumes_tier and not quote.assumes_region:
+        return _EXACT
+    found: set[Status] = set()
+    for traits in row.combinations():
+        statuses = {
+            Status.ASSUMED_5M: Trait.LIFETIME_UNSEEN in traits and has_hour,
+            Status.ASSUMED_TIER: quote.assumes_tier or (Trait.TIER_UNSEEN in traits and quote.has_tiers),
+            Status.ASSUMED_REGION: quote.assumes_region,
+            Status.GROSS_ASSUMED: Trait.GROSS in traits,
+        }
+        found |= {status for status, holds in statuses.items() if holds} or _EXACT
+    return frozenset(found)
+
+
+def _unrated_calls(usage: Usage, rates: Rates) -> int:
+    """How many of the calls have tokens of a kind without a rate."""
+    if usage.output and rates.output is None:
+        return usage.calls
+    reads = bool(usage.cache_read) and rates.cache_read is None
+    writes = bool(usage.cache_write - usage.cache_write_1h) and rates.cache_write_5m is None
+    writes |= bool(usage.cache_write_1h) and rates.cache_write_1h is None
+    return reads * usage.reading + writes * usage.writing - (reads and writes) * usage.both
 
 
 _EXACT, _UNPRICED = frozenset({Status.EXACT}), frozenset({Status.UNPRICED})

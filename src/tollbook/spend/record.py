@@ -15,11 +15,15 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from tollbook.spend.body import Body
+
 # Far beyond any context window; a larger figure is a fault in the log, not a bill.
 _MOST_TOKENS: Final = 10**12
 Tokens = Annotated[int, msgspec.Meta(ge=0, le=_MOST_TOKENS)]
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 PERMISSION_LINE: Final = b"Permissions are correctly set for Amazon Bedrock logs"
+_UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -35,11 +39,12 @@ class Reason(StrEnum):
 
 
 class Rejected(Exception):
-    """A line that cannot be counted."""
+    """A line, `text`, that cannot be counted."""
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: Reason, text: bytes = b"") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.text = text
 
 
 class Identity(msgspec.Struct, gc=False):
@@ -54,18 +59,14 @@ class Input(msgspec.Struct, gc=False, frozen=True):
 
 class Output(msgspec.Struct, gc=False, frozen=True):
     outputTokenCount: Tokens | None = None
-    outputBodyJson: msgspec.Raw = msgspec.Raw()
+    outputBodyJson: Body | list[Body] | None = None
 
 
 class LogRecord(msgspec.Struct, gc=False):
-    """The needed fields of a record, named as in the log.
+    """The needed fields of a record, named as in the log. `timestamp` is aware, `modelId` not empty."""
 
-    `message` is there for the events of CloudWatch, `{"timestamp": …, "message": "<the record>"}`; `settled`
-    takes the record out of them.
-    """
-
-    timestamp: datetime | int | None = None
-    modelId: str | None = None
+    timestamp: _Time
+    modelId: Annotated[str, msgspec.Meta(min_length=1)]
     accountId: str | None = None
     region: str | None = None
     requestId: str | None = None
@@ -75,7 +76,6 @@ class LogRecord(msgspec.Struct, gc=False):
     identity: Identity | None = None
     input: Input | None = None
     output: Output | None = None
-    message: str | None = None
 
 
 class TaggedRecord(LogRecord, gc=False):
@@ -102,7 +102,7 @@ class RecordReader:
         """The records in `block`, which holds whole lines."""
         try:
             return self._decoder.decode_lines(block)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except _UNDECODABLE:
             return self.read_each(block.split(b"\n"))
 
     def read_each(self, texts: Iterable[bytes]) -> list[LogRecord]:
@@ -112,32 +112,10 @@ class RecordReader:
             if not text or text.isspace():
                 continue
             try:
-                records.append(self._one(text))
+                records += self._records(text)
             except Rejected as fault:
-                self.reject(fault.reason, text)
+                self.reject(fault.reason, fault.text)
         return records
-
-    def settled(self, record: LogRecord) -> LogRecord | None:
-        """`record` with an aware UTC timestamp and a model, taken out of its CloudWatch event if it is one.
-
-        Returns: None, and counts the reason, where it cannot be counted.
-        """
-        text = b""
-        try:
-            if not record.modelId:
-                if not record.message:
-                    raise Rejected(Reason.NOT_AN_INVOCATION)
-                text = record.message.encode("utf-8", "surrogatepass")
-                event_time, record = record.timestamp, self._one(text)
-                if record.timestamp is None:
-                    record.timestamp = event_time
-            if not record.modelId:
-                raise Rejected(Reason.NOT_AN_INVOCATION)
-            record.timestamp = _instant(record.timestamp)
-        except Rejected as fault:
-            self.reject(fault.reason, text)
-            return None
-        return record
 
     def reject(self, reason: Reason, text: bytes = b"") -> None:
         """Counts a line that is no record."""
@@ -146,72 +124,108 @@ class RecordReader:
         else:
             self.rejected[reason] += 1
 
-    def _one(self, text: bytes) -> LogRecord:
+    def _records(self, text: bytes, event_time: msgspec.Raw | None = None) -> list[LogRecord]:
+        """The record in `text`, or in the message of the event that `text` is; or several, one after another.
+
+        Args:
+            event_time: the event's, for a record that has none of its own.
+        """
         try:
-            return self._decoder.decode(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return _tolerant(text, self._type)
-
-
-def _instant(value: datetime | int | None) -> datetime:
-    if isinstance(value, int):
-        # CloudWatch counts milliseconds: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilteredLogEvent.html
+            return self._decoder.decode_lines(text)
+        except _UNDECODABLE:
+            pass
         try:
-            return _EPOCH + timedelta(milliseconds=value)
-        except OverflowError:
-            raise Rejected(Reason.BAD_TIMESTAMP) from None
-    if value is None:
-        raise Rejected(Reason.NO_TIMESTAMP)
-    if value.tzinfo is None:
-        raise Rejected(Reason.BAD_TIMESTAMP)
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise Rejected(Reason.BAD_TIMESTAMP) from None
+            loose = msgspec.json.decode(text, type=_LooseRecord)
+        except msgspec.ValidationError:
+            raise Rejected(Reason.NOT_AN_INVOCATION) from None
+        except _UNDECODABLE:
+            raise Rejected(Reason.NOT_JSON, text) from None
+        message = _text(loose.message)
+        if message and event_time is None and not _text(loose.modelId):
+            # An event within an event is no record: the time of the outer one stands in its way.
+            return self._records(message.encode("utf-8", "surrogatepass"), loose.timestamp or msgspec.Raw(b"0"))
+        return [_tolerated(loose, event_time, self._type)]
 
 
-def _tolerant(text: bytes, kind: type[LogRecord]) -> LogRecord:
-    """The record in `text`, where a field that money does not depend on may be of any form.
+class _LooseRecord(msgspec.Struct):
+    """A record or an event whose fields may be of any form, each for itself."""
+
+    timestamp: msgspec.Raw = msgspec.Raw()
+    modelId: msgspec.Raw = msgspec.Raw()
+    accountId: msgspec.Raw = msgspec.Raw()
+    region: msgspec.Raw = msgspec.Raw()
+    requestId: msgspec.Raw = msgspec.Raw()
+    operation: msgspec.Raw = msgspec.Raw()
+    inferenceRegion: msgspec.Raw = msgspec.Raw()
+    errorCode: msgspec.Raw = msgspec.Raw()
+    identity: msgspec.Raw = msgspec.Raw()
+    input: msgspec.Raw = msgspec.Raw()
+    output: msgspec.Raw = msgspec.Raw()
+    requestMetadata: msgspec.Raw = msgspec.Raw()
+    message: msgspec.Raw = msgspec.Raw()
+
+
+class _OutputCount(msgspec.Struct):
+    outputTokenCount: Tokens | None = None
+
+
+def _tolerated(loose: _LooseRecord, event_time: msgspec.Raw | None, kind: type[LogRecord]) -> LogRecord:
+    """The record in `loose`, where a field that money does not depend on may be of any form.
 
     Raises:
-        Rejected: no JSON, no record, or a token count or timestamp that cannot be believed.
+        Rejected: no record, or a token count or timestamp that cannot be believed.
     """
-    try:
-        found = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise Rejected(Reason.NOT_JSON) from None
-    if not isinstance(found, dict):
+    model_id = _text(loose.modelId)
+    if not model_id:
         raise Rejected(Reason.NOT_AN_INVOCATION)
-    record = kind(**{name: found[name] for name in _TEXT_FIELDS if isinstance(found.get(name), str)})
-    if not (record.modelId or record.message):
-        raise Rejected(Reason.NOT_AN_INVOCATION)
-    if "timestamp" in found:
-        record.timestamp = _convert(found["timestamp"], datetime | int | None, Reason.BAD_TIMESTAMP)
-    identity, given, made = (_mapping(found, name) for name in ("identity", "input", "output"))
-    if isinstance(arn := identity.get("arn"), str):
-        record.identity = Identity(arn)
-    record.input = _convert(given, Input, Reason.BAD_TOKEN_COUNT)
-    record.output = _convert(made, Output, Reason.BAD_TOKEN_COUNT)
+    own_time = loose.timestamp if bytes(loose.timestamp) not in (b"", b"null") else event_time
+    record = kind(_instant(own_time), model_id)
+    for name in ("accountId", "region", "requestId", "operation", "inferenceRegion", "errorCode"):
+        setattr(record, name, _text(getattr(loose, name)))
+    record.identity = _read_as(Identity, loose.identity)
+    given = _read_as(Input | _Other, loose.input, Reason.BAD_TOKEN_COUNT)
+    record.input = given if isinstance(given, Input) else None
+    made = _read_as(Output, loose.output)
+    if made is None:  # a body of a strange form costs the count nothing
+        count = _read_as(_OutputCount | _Other, loose.output, Reason.BAD_TOKEN_COUNT)
+        made = Output(count.outputTokenCount) if isinstance(count, _OutputCount) else None
+    record.output = made
     if isinstance(record, TaggedRecord):
-        tags = _mapping(found, "requestMetadata")
-        record.requestMetadata = {key: value for key, value in tags.items() if isinstance(value, str)}
+        tags = _read_as(dict[str, msgspec.Raw], loose.requestMetadata) or {}
+        record.requestMetadata = {key: text for key, value in tags.items() if (text := _text(value)) is not None}
     return record
 
 
-_TEXT_FIELDS = (
-    *("modelId", "accountId", "region", "requestId", "operation"),
-    *("inferenceRegion", "errorCode", "message"),
-)
+_Other = str | int | float | bool | list[msgspec.Raw] | None
+"""What may stand where an object should, and then tells nothing."""
 
 
-def _mapping(found: dict[str, Any], name: str) -> dict[str, Any]:
-    value = found.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _convert(value: Any, kind: Any, reason: Reason) -> Any:
+def _read_as(kind: Any, raw: msgspec.Raw, otherwise: Reason | None = None) -> Any:
+    """`raw` as `kind`; None where it is missing or, unless a reason says what that means, of another form."""
+    if not bytes(raw):
+        return None
     try:
-        # By way of JSON, since `outputBodyJson` stays raw.
-        return msgspec.json.decode(msgspec.json.encode(value), type=kind)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise Rejected(reason) from None
+        return msgspec.json.decode(raw, type=kind)
+    except _UNDECODABLE:
+        if otherwise is None:
+            return None
+        raise Rejected(otherwise) from None
+
+
+def _text(raw: msgspec.Raw) -> str | None:
+    text = _read_as(str, raw)
+    return text if isinstance(text, str) else None
+
+
+def _instant(raw: msgspec.Raw | None) -> datetime:
+    if raw is None:
+        raise Rejected(Reason.NO_TIMESTAMP)
+    value = _read_as(int | _Time, raw, Reason.BAD_TIMESTAMP)
+    if isinstance(value, datetime):
+        return value
+    # CloudWatch counts milliseconds:
+    # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilteredLogEvent.html
+    try:
+        return _EPOCH + timedelta(milliseconds=value)
+    except OverflowError:
+        raise Rejected(Reason.BAD_TIMESTAMP) from None

@@ -15,7 +15,7 @@ from tollbook.spend.principal import UNKNOWN, without_session
 from tollbook.spend.query import TAG, Query
 from tollbook.spend.record import Reason
 from tollbook.spend.tally import Counted
-from tollbook.spend.usage import Trait
+from tollbook.spend.usage import UNSEEN
 from tollbook.spend.window import days_of, start_of
 
 NOT_IN_THESE_LOGS: Final = "not in these logs: bedrock-mantle, batch, async"
@@ -198,8 +198,8 @@ def report_of(
     window, span = query.window, counted.span
     since, until = window.since, window.until
     if span is not None:
-        since = since or start_of(span[0].astimezone(window.zone).date(), window.zone)
-        last = (span[1] - timedelta(seconds=1)).astimezone(window.zone).date()
+        first, last = (time.astimezone(window.zone).date() for time in span)
+        since = since or start_of(first, window.zone)
         until = until or start_of(last + timedelta(days=1), window.zone)
     rows = tuple(priced(counted.rows(), book, names))
     rejected = {reason: count for reason, count in sorted(counted.rejected.items()) if count}
@@ -256,8 +256,8 @@ def _values_of(by: tuple[str, ...], query: Query) -> Callable[[PricedRow, date],
 
 
 def _tier(row: PricedRow, _: date) -> str:
-    key = row.usage_row.key
-    return key.tier or (UNKNOWN if key.traits & Trait.TIER_UNSEEN else STANDARD)
+    tier = row.usage_row.key.tier
+    return UNKNOWN if tier == UNSEEN else tier or STANDARD
 
 
 _VALUES: Mapping[str, _Value] = {
@@ -272,6 +272,6 @@ _VALUES: Mapping[str, _Value] = {
     "region": lambda row, _: row.usage_row.key.region or UNKNOWN,
     "inference_region": lambda row, _: row.usage_row.key.inference_region or row.usage_row.key.region or UNKNOWN,
     "operation": lambda row, _: row.usage_row.key.operation or UNKNOWN,
-    "error": lambda row, _: row.usage_row.key.error or None,
+    "error": lambda row, _: row.usage_row.key.error,
     "tier": _tier,
 }

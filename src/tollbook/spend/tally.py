@@ -7,33 +7,44 @@ from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Final
 
-from tollbook.spend.body import LIFETIME_MARKS, TIER_MARK, BodyFacts, facts_of
+from tollbook.spend.body import BodyFacts, facts_of
 from tollbook.spend.principal import principal_of, session_of
 from tollbook.spend.query import Query
 from tollbook.spend.record import Input, LogRecord, Output, Reason, RecordReader
-from tollbook.spend.usage import CONTEXT_STEPS, RowKey, Trait, Usage, UsageRow
+from tollbook.spend.usage import CONTEXT_STEPS, UNSEEN, RowKey, Trait, Usage, UsageRow
 
 Claim = Callable[[list[int]], Sequence[object]]
 """Takes the hashes of records' identities and answers, in their order, which are claimed for the first time."""
 
-_Key = tuple[tuple[int, int], str, int, int, str, str | None, tuple[str | None, ...] | None, tuple[str | None, ...]]
-"""UTC day and start; tier, context step, traits, invoked model, principal, tags; and the fields taken as they are."""
-
-Counts = list[int]
-"""Records, input, output, cache reads, cache writes, writes for an hour."""
-
-_QUARTER_S: Final = 900
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EPOCH_DAY: Final = _EPOCH.toordinal()
-_MOST_ARNS_KEPT: Final = 4096
-
 # Plain integers: IntFlag's operators cost a microsecond each, and here they would run for every record.
-_READS, _WRITES, _LIFETIME_UNSEEN = int(Trait.READS_CACHE), int(Trait.WRITES_CACHE), int(Trait.LIFETIME_UNSEEN)
-_GROSS, _TIER_UNSEEN = int(Trait.GROSS), int(Trait.TIER_UNSEEN)
+_LIFETIME_UNSEEN, _GROSS, _TIER_UNSEEN = int(Trait.LIFETIME_UNSEEN), int(Trait.GROSS), int(Trait.TIER_UNSEEN)
 _NO_INPUT, _NO_OUTPUT, _NO_FACTS = Input(), Output(), BodyFacts()
 _FIRST_STEP: Final = CONTEXT_STEPS[0]
-_ASKED: Final = {"accountId": "account", "inferenceRegion": "inference_region", "operation": "operation"}
+_YEARS: Final = range(2020, 2120)
+_QUARTER: Final = timedelta(minutes=15)
+_FIRST_INSTANT: Final = datetime.min.replace(tzinfo=UTC)
+_LAST_INSTANT: Final = datetime.max.replace(tzinfo=UTC)
+_MOST_ARNS_KEPT: Final = 4096
 _identity_of = attrgetter("accountId", "region", "requestId")
+
+# Fields of a record that are only looked at if a query groups by them.
+_ASKED: Final = {
+    "account": "accountId",
+    "inference_region": "inferenceRegion",
+    "operation": "operation",
+    "error": "errorCode",
+}
+
+_Fields = tuple[str | None, ...]
+_Key = tuple[tuple[int, int], _Fields, str | None, tuple[str, int, str, _Fields | None] | None]
+"""UTC day and start; modelId, region and the fields asked for; who; and, for few, tier, context step, invoked
+model and tags."""
+
+_Counts = list[int]
+"""In the order below; those from `_ERRORS` on are of calls that failed."""
+_CALLS, _INPUT, _OUTPUT, _READ, _WRITE, _HOUR, _READING, _WRITING, _BOTH, _TRAITS = range(10)
+_ERRORS, _LOST_INPUT, _LOST_OUTPUT, _LOST_READ, _LOST_WRITE = range(10, 15)
+_NONE: Final = (0,) * 15
 
 
 class Tally:
@@ -41,69 +52,67 @@ class Tally:
 
     Attributes:
         reader: what decodes, and counts the lines that are no records.
-        duplicates: records that were counted before.
-        outside: records that lie outside the query's window.
     """
 
     def __init__(self, query: Query, claim: Claim) -> None:
         self.reader = RecordReader(with_tags=bool(query.tags))
-        self.duplicates = 0
-        self.outside = 0
         self._query = query
         self._claim = claim
+        self._duplicates = 0
+        self._outside = 0
         self._buckets: dict[int, tuple[int, int]] = {}
-        self._rows: dict[_Key, Counts] = {}
+        self._rows: dict[_Key, _Counts] = {}
         self._folded: dict[str | None, str] = {}
         by = query.by
         self._fold = session_of if "session" in by else principal_of if "principal" in by else None
-        self._asked_names = [name for name, dimension in _ASKED.items() if dimension in by]
-        self._asked = attrgetter("modelId", "region", "errorCode", *self._asked_names)
+        self._unseen_tier = UNSEEN if "tier" in by else ""
+        self._asked = tuple(name for name in _ASKED if name in by)
+        self._fields_of = attrgetter("modelId", "region", *(_ASKED[name] for name in self._asked))
 
     def read(self, block: bytes) -> None:
         """Counts the records in `block`, which holds whole lines."""
-        self._count(self.reader.read(block), TIER_MARK in block)
+        self._count(self.reader.read(block))
 
     def read_each(self, texts: Sequence[bytes]) -> None:
         """Counts the records among `texts`, each the JSON of one record or of one CloudWatch event."""
-        self._count(self.reader.read_each(texts), True)
+        self._count(self.reader.read_each(texts))
 
-    def _count(self, records: list[LogRecord], tiers_in_sight: bool) -> None:  # noqa: C901 - see below
-        kept = list(self._settled(records))
-        hashes = [hash(_identity_of(record)) for record in kept if record.requestId]
-        first = iter(self._claim(hashes))
-        rows, buckets, tags = self._rows, self._buckets, self._query.tags
-        asked_of, fold, folded = self._asked, self._fold, self._folded
+    def _count(self, records: list[LogRecord]) -> None:
+        rows, buckets, folded = self._rows, self._buckets, self._folded
+        fields_of, fold, tags, unseen_tier = self._fields_of, self._fold, self._query.tags, self._unseen_tier
         # This loop runs for every record, and most of tollbook's time is spent in it and in the decoding
-        # before it: hence the long body, the local names and the dictionaries of what was worked out before.
-        for record in kept:
-            if record.requestId and not next(first):
-                self.duplicates += 1
-                continue
+        # before it. Hence the local names, and the detours that few records take.
+        for record in self._new(self._within(records)):
             given, made = record.input or _NO_INPUT, record.output or _NO_OUTPUT
             fresh, output = given.inputTokenCount or 0, made.outputTokenCount or 0
             read, write, hour = given.cacheReadInputTokenCount or 0, given.cacheWriteInputTokenCount or 0, 0
-            operation, body, facts = record.operation, made.outputBodyJson, _NO_FACTS
-            traits, context, invoked, who, metadata = 0, 0, "", None, None
+            operation, body, model_id = record.operation, made.outputBodyJson, record.modelId
+            facts, traits, detail = _NO_FACTS, 0, None
 
-            if not (body and operation) or operation.startswith("InvokeModel"):
+            if body is None or not operation or operation.startswith("InvokeModel"):
                 traits = _TIER_UNSEEN
-            elif tiers_in_sight:
-                facts = facts_of(bytes(body))
+            elif isinstance(body, list) or body.serviceTier or body.service_tier:
+                facts = facts_of(body)
             if read or write:
-                if read:
-                    traits |= _READS
-                if "openai." in record.modelId and fresh >= read + write:  # type: ignore[operator]
+                if "openai." in model_id and fresh >= read + write:
                     fresh -= read + write
                     traits |= _GROSS
                 if write:
-                    if facts is _NO_FACTS and (text := bytes(body)) and any(mark in text for mark in LIFETIME_MARKS):
-                        facts = facts_of(text)
-                    traits |= _WRITES if facts.one_hour_writes is not None else _WRITES | _LIFETIME_UNSEEN
-                    hour = min(write, facts.one_hour_writes or 0)
-            if fresh + read + write > _FIRST_STEP:
-                context = max(step for step in CONTEXT_STEPS if fresh + read + write > step)
-            if "prompt-router/" in record.modelId:  # type: ignore[operator]
-                invoked = (facts_of(bytes(body)) if facts is _NO_FACTS else facts).invoked_model
+                    facts = facts_of(body) if facts is _NO_FACTS else facts
+                    if facts.one_hour_writes is None:
+                        traits |= _LIFETIME_UNSEEN
+                    else:
+                        hour = min(write, facts.one_hour_writes)
+            prompt = fresh + read + write
+            is_routed = "prompt-router/" in model_id
+            tier = facts.tier or (unseen_tier if traits & _TIER_UNSEEN else "")
+            if prompt > _FIRST_STEP or tier or is_routed or tags:
+                context = max((step for step in CONTEXT_STEPS if prompt > step), default=0)
+                invoked = facts_of(body).invoked_model if is_routed else ""
+                metadata = getattr(record, "requestMetadata", None) or {}
+                detail = (tier, context, invoked, tuple(map(metadata.get, tags)) if tags else None)
+
+            who = None
             if fold is not None:
                 arn = record.identity.arn if record.identity else None
                 who = folded.get(arn)
@@ -111,43 +120,61 @@ class Tally:
                     if len(folded) >= _MOST_ARNS_KEPT:
                         folded.clear()
                     who = folded[arn] = fold(arn)
-            if tags:
-                found = record.requestMetadata or {}  # type: ignore[attr-defined]
-                metadata = tuple(found.get(key) for key in tags)
-
-            time = record.timestamp
-            quarter = ((time.toordinal() - _EPOCH_DAY) * 24 + time.hour) * 4 + time.minute // 15  # type: ignore[union-attr]
+            time = record.timestamp if record.timestamp.tzinfo is UTC else _in_utc(record.timestamp)
+            quarter = ((time.toordinal() - 1) * 24 + time.hour) * 4 + time.minute // 15
             bucket = buckets.get(quarter) or self._bucket(quarter)
-            key = (bucket, facts.tier, context, traits, invoked, who, metadata, asked_of(record))
+            if bucket is None:
+                self.reader.reject(Reason.BAD_TIMESTAMP)
+                continue
+            key = (bucket, fields_of(record), who, detail)
             counts = rows.get(key)
             if counts is None:
-                rows[key] = [1, fresh, output, read, write, hour]
-            else:
-                counts[0] += 1
-                counts[1] += fresh
-                counts[2] += output
+                counts = rows[key] = [*_NONE]
+            if record.errorCode:
+                counts[_ERRORS] += 1
+                counts[_LOST_INPUT] += fresh
+                counts[_LOST_OUTPUT] += output
+                counts[_LOST_READ] += read
+                counts[_LOST_WRITE] += write
+                continue
+            counts[0] += 1
+            counts[1] += fresh
+            counts[2] += output
+            counts[_TRAITS] |= 1 << traits
+            if read:
                 counts[3] += read
+                counts[_READING] += 1
+                counts[_BOTH] += write > 0
+            if write:
                 counts[4] += write
                 counts[5] += hour
+                counts[_WRITING] += 1
 
-    def _settled(self, records: list[LogRecord]) -> Iterator[LogRecord]:
-        """The records that have a model and a time within the window."""
-        window, settled = self._query.window, self.reader.settled
-        since, until = window.since, window.until
-        for record in records:
-            time = record.timestamp
-            if not record.modelId or time.__class__ is not datetime or time.tzinfo is not UTC:
-                found = settled(record)
-                if found is None:
-                    continue
-                record, time = found, found.timestamp
-            if (since and time < since) or (until and time >= until):  # type: ignore[operator]
-                self.outside += 1
-            else:
-                yield record
+    def _within(self, records: list[LogRecord]) -> list[LogRecord]:
+        """Those of `records` that lie in the window."""
+        window = self._query.window
+        if window.is_open:
+            return records
+        since, until = window.since or _FIRST_INSTANT, window.until or _LAST_INSTANT
+        kept = [record for record in records if since <= record.timestamp < until]
+        self._outside += len(records) - len(kept)
+        return kept
 
-    def _bucket(self, quarter: int) -> tuple[int, int]:
+    def _new(self, records: list[LogRecord]) -> list[LogRecord]:
+        """Those of `records` that were not counted before; one without a request id is always new."""
+        answers = self._claim([hash(_identity_of(record)) for record in records if record.requestId])
+        if all(answers):
+            return records
+        first = iter(answers)
+        kept = [record for record in records if not record.requestId or next(first)]
+        self._duplicates += len(records) - len(kept)
+        return kept
+
+    def _bucket(self, quarter: int) -> tuple[int, int] | None:
+        """Where the records of a quarter hour belong; None if there was no Bedrock then, and will be none."""
         instant = _instant(quarter)
+        if instant.year not in _YEARS:
+            return None
         local = instant.astimezone(self._query.window.zone)
         by_hour = self._query.by_hour
         start = int(local.replace(minute=0, second=0).timestamp()) if by_hour else local.toordinal()
@@ -158,9 +185,9 @@ class Tally:
         """All that was counted so far."""
         return Counted(
             self._rows,
-            tuple(self._asked_names),
-            self.duplicates,
-            self.outside,
+            self._asked,
+            self._duplicates,
+            self._outside,
             self.reader.rejected,
             self.reader.permission_lines,
             min(self._buckets, default=None),
@@ -173,10 +200,15 @@ class Counted:
     """What one or several tallies counted.
 
     Attributes:
-        first_quarter, last_quarter: the quarter hours since 1970 of the first and the last record.
+        duplicates: records that were counted before.
+        outside: records that lie outside the query's window.
+        rejected: lines that are no records, by reason.
+        permission_lines: see `RecordReader`.
+        first_quarter, last_quarter: the quarter hours, counted from 1 January of year 1, of the first and the
+            last record.
     """
 
-    _rows: dict[_Key, Counts] = field(default_factory=dict)
+    _rows: dict[_Key, _Counts] = field(default_factory=dict)
     _asked: tuple[str, ...] = ()
     duplicates: int = 0
     outside: int = 0
@@ -192,7 +224,12 @@ class Counted:
         else:
             for key, counts in other._rows.items():
                 mine = self._rows.get(key)
-                self._rows[key] = counts if mine is None else [a + b for a, b in zip(mine, counts, strict=True)]
+                if mine is None:
+                    self._rows[key] = counts
+                else:
+                    traits = mine[_TRAITS] | counts[_TRAITS]
+                    mine[:] = [a + b for a, b in zip(mine, counts, strict=True)]
+                    mine[_TRAITS] = traits
         self.duplicates += other.duplicates
         self.outside += other.outside
         self.rejected += other.rejected
@@ -202,35 +239,50 @@ class Counted:
         self.first_quarter, self.last_quarter = min(known, default=None), max(known, default=None)
 
     def rows(self) -> Iterator[UsageRow]:
-        """The rows, in no order. A record with an error code is an error, any other a call."""
-        places = {name: place for place, name in enumerate(self._asked, 3)}
-        account, inference, operation = (places.get(name) for name in _ASKED)
-        for ((day, start), tier, context, traits, invoked, who, tags, fields), (records, *tokens) in self._rows.items():
-            key = RowKey(
-                day,
-                start,
-                fields[0] or "",
-                fields[1],
-                fields[2],
-                tier,
-                context,
-                traits,
-                invoked,
-                who,
-                None if account is None else fields[account],
-                None if inference is None else fields[inference],
-                None if operation is None else fields[operation],
-                tags,
-            )
-            yield UsageRow(key, Usage(0, records, *tokens) if key.error else Usage(records, 0, *tokens))
+        """The rows, in no order: those of calls that were served, and those of calls that failed."""
+        places = {name: place for place, name in enumerate(self._asked, 2)}
+        account, inference, operation, error = (places.get(name) for name in _ASKED)
+        for ((day, start), fields, who, detail), counts in self._rows.items():
+            tier, context, invoked, tags = detail or ("", 0, "", None)
+
+            def key(failed: bool) -> RowKey:
+                return RowKey(
+                    utc_day=day,
+                    start=start,
+                    failed=failed,
+                    model_id=fields[0] or "",
+                    region=fields[1],
+                    tier=tier,
+                    context=context,
+                    invoked=invoked,
+                    who=who,
+                    account=None if account is None else fields[account],
+                    inference_region=None if inference is None else fields[inference],
+                    operation=None if operation is None else fields[operation],
+                    error=(None if error is None else fields[error]) or None,
+                    tags=tags,
+                )
+
+            if counts[_CALLS]:
+                yield UsageRow(key(False), Usage(counts[0], 0, *counts[1:_TRAITS]), counts[_TRAITS])
+            if counts[_ERRORS]:
+                yield UsageRow(key(True), Usage(0, *counts[_ERRORS:]))
 
     @property
     def span(self) -> tuple[datetime, datetime] | None:
-        """From the quarter hour of the first record to the end of the last one's."""
+        """The first instants of the first and the last record's quarter hours."""
         if self.first_quarter is None or self.last_quarter is None:
             return None
-        return _instant(self.first_quarter), _instant(self.last_quarter + 1)
+        return _instant(self.first_quarter), _instant(self.last_quarter)
 
 
 def _instant(quarter: int) -> datetime:
-    return _EPOCH + timedelta(seconds=quarter * _QUARTER_S)
+    """The first instant of a quarter hour, counted from 1 January of year 1."""
+    return _FIRST_INSTANT + quarter * _QUARTER
+
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:  # in the first or the last hours that datetime knows
+        return time.replace(tzinfo=UTC)

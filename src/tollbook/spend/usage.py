@@ -1,5 +1,6 @@
 """What adds up: calls and tokens, and the rows they are kept in."""
 
+from collections.abc import Iterator
 from datetime import date
 from enum import IntFlag
 from typing import Final
@@ -12,13 +13,11 @@ CONTEXT_STEPS: Final = (100_000, 128_000, 200_000, 272_000)
 
 
 class Trait(IntFlag):
-    """What calls must share to be priced together, beside model, place, day and tier."""
+    """What makes the price of a call less sure. Eight combinations; a row tells which of them it holds."""
 
-    READS_CACHE = 1
-    WRITES_CACHE = 2
-    LIFETIME_UNSEEN = 4  # it wrote to the cache, and no body told for how long
-    GROSS = 8  # the input count held the cached tokens too, and they were subtracted
-    TIER_UNSEEN = 16  # the log cannot tell the service tier
+    LIFETIME_UNSEEN = 1  # it wrote to the cache, and no body told for how long
+    GROSS = 2  # the input count held the cached tokens too, and they were subtracted
+    TIER_UNSEEN = 4  # the log cannot tell the service tier
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
@@ -30,6 +29,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
         input: prompt tokens that were neither read from the cache nor written to it.
         cache_write: tokens written to the cache, those kept for an hour included.
         cache_write_1h: the tokens among them that are known to be kept for an hour.
+        reading, writing, both: calls that read from the cache, wrote to it, did both.
     """
 
     calls: int = 0
@@ -39,16 +39,13 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     cache_read: int = 0
     cache_write: int = 0
     cache_write_1h: int = 0
+    reading: int = 0
+    writing: int = 0
+    both: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
-            self.calls + other.calls,
-            self.errors + other.errors,
-            self.input + other.input,
-            self.output + other.output,
-            self.cache_read + other.cache_read,
-            self.cache_write + other.cache_write,
-            self.cache_write_1h + other.cache_write_1h,
+            *(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True))
         )
 
     @property
@@ -64,10 +61,10 @@ class RowKey(msgspec.Struct, frozen=True, gc=False):
         utc_day: the day in UTC, as a proleptic Gregorian ordinal; prices change by it.
         start: the local day (an ordinal) or, for reports by hour, the instant at which the local hour
             begins, in seconds since 1970.
-        error: the error code of calls that failed.
-        tier: the service tier, or empty where no body names one.
+        failed: whether the calls ended with an error code.
+        tier: the service tier; empty for the standard one, and where the log does not tell it; `UNSEEN`
+            there instead if the query groups by tier.
         context: the highest of `CONTEXT_STEPS` that the prompts exceed, or 0.
-        traits: `Trait` flags.
         invoked: the model that a prompt router chose, or empty.
         who: the principal, or the session of it.
         tags: the values of the request metadata asked for, in the query's order.
@@ -75,17 +72,17 @@ class RowKey(msgspec.Struct, frozen=True, gc=False):
 
     utc_day: int
     start: int
+    failed: bool
     model_id: str
     region: str | None
-    error: str | None
     tier: str
     context: int
-    traits: int
     invoked: str
     who: str | None
     account: str | None
     inference_region: str | None
     operation: str | None
+    error: str | None
     tags: tuple[str | None, ...] | None
 
     @property
@@ -94,8 +91,21 @@ class RowKey(msgspec.Struct, frozen=True, gc=False):
         return date.fromordinal(self.utc_day)
 
 
+UNSEEN: Final = "?"
+"""Stands for a tier that the log does not tell."""
+
+
 class UsageRow(msgspec.Struct, frozen=True, gc=False):
-    """Calls of one kind, added up."""
+    """Calls of one kind, added up.
+
+    Attributes:
+        traits: the combinations of `Trait` that occur among the calls, as a set of bits: bit n for n.
+    """
 
     key: RowKey
     usage: Usage
+    traits: int = 1
+
+    def combinations(self) -> Iterator[Trait]:
+        """The combinations of traits that occur."""
+        return (Trait(number) for number in range(8) if self.traits >> number & 1)

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.logs import Answer, call, write
-from tollbook.app import refresh_prices
+from tollbook.app.price_list import refresh_prices
 from tollbook.core.errors import SourceError
 from tollbook.sources.download import LARGEST, download
 from tollbook.spend.prices.file import read_prices

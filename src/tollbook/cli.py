@@ -138,13 +138,13 @@ def _add_prices(commands: Any) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from tollbook import app
+    from tollbook.app.reports import Span, report
 
     by = dimensions_of(options.by)
     also = _TEXT_NEEDS if options.format == "text" else ("day", "model")
-    span = app.Span(options.days, options.since, options.until, options.tz, options.now)
+    span = Span(options.days, options.since, options.until, options.tz, options.now)
     with _progress() as progress:
-        answer = app.report(
+        answer = report(
             options.source, span, by, also, price_file=options.prices, names_file=options.names, progress=progress
         )
     _print(answer, options.format, options.top)
@@ -152,9 +152,9 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _show_prices(options: argparse.Namespace) -> int:
-    from tollbook import app
+    from tollbook.app.price_list import prices_of
 
-    rates, notes = app.prices_of(options.model, options.prices)
+    rates, notes = prices_of(options.model, options.prices)
     if options.json:
         from tollbook.spend.prices.file import written
 
@@ -169,10 +169,10 @@ def _show_prices(options: argparse.Namespace) -> int:
 
 
 def _refresh_prices(options: argparse.Namespace) -> int:
-    from tollbook import app
+    from tollbook.app.price_list import refresh_prices
     from tollbook.spend.render.price_table import refreshed
 
-    done = app.refresh_prices(options.origin, datetime.now(UTC))
+    done = refresh_prices(options.origin, datetime.now(UTC))
     for line in refreshed(done.offers, done.prices):
         print(line)
     if done.prices.begun:

@@ -2,30 +2,30 @@
 
 import re
 from collections.abc import Callable, Generator, Iterator
+from itertools import chain
 from typing import IO, Final
 
 from isal import isal_zlib
 
 from tollbook.core.errors import TollbookError
 
-BLOCK: Final = 1 << 17
+BLOCK: Final = 1 << 16
 """Bytes read at once, plain or inflated: small enough to stay in the processor's cache."""
 
 LONGEST_LINE: Final = 64 << 20
 """Bytes. CloudWatch takes events of up to 1 MiB, S3 records hold bodies of up to 100 KB; a longer line is no log."""
 
-_GZIP: Final = b"\x1f\x8b"
+GZIP: Final = b"\x1f\x8b"
 _COMPRESSED_BLOCK: Final = 1 << 15
 _INFLATE_ERROR: Final[type[Exception]] = isal_zlib.error  # type: ignore[assignment]  # isal's stub types an instance
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class Truncated(TollbookError):
     """Compressed data ends, or breaks, before its end; all before that was given out."""
 
 
-class ObjectTooLong(TollbookError):
-    """An object in a document is longer than `LONGEST_LINE`."""
+class BrokenDocument(TollbookError):
+    """A JSON document ends in the middle, or holds an object longer than `LONGEST_LINE`."""
 
 
 def inflated(file: IO[bytes]) -> Iterator[bytes]:
@@ -35,8 +35,7 @@ def inflated(file: IO[bytes]) -> Iterator[bytes]:
         Truncated: after all that could be read.
     """
     start = file.read(_COMPRESSED_BLOCK)
-    if not start.startswith(_GZIP):
-        start = start.removeprefix(_BYTE_ORDER_MARK)
+    if not start.startswith(GZIP):
         while start:
             yield start
             start = file.read(BLOCK)
@@ -102,40 +101,116 @@ def whole_lines(pieces: Iterator[bytes], too_long: Callable[[], None]) -> Iterat
         yield b"".join(rest)
 
 
-# A string, whole or up to where the data ends for now; or a bracket. All else of JSON lies between them.
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|(?P<unfinished>\\?\Z))|[{}\[\]]', re.DOTALL)
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
-def objects(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The objects that lie in an array, at any depth but inside no other such object, each as its JSON.
+def begun(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first line of `pieces`, or as much of it as a block holds; and all of them, without a byte-order mark."""
+    first, size = [], 0
+    for piece in pieces:
+        first.append(piece)
+        size += len(piece)
+        if b"\n" in piece or size >= BLOCK:
+            break
+    start = b"".join(first).removeprefix(_BYTE_ORDER_MARK)
+    return start.lstrip().partition(b"\n")[0].rstrip(), chain([start], pieces)
 
-    So `[{…}, {…}]` gives its elements and `{"events": [{…}, …], …}`, as the AWS command line prints it, its
-    events: one after another, without holding the document.
+
+# A bracket; a string, whole or up to where the data ends for now, with the colon that makes it a key; or what
+# is neither, nor space: numbers, words, and text that is no JSON. Possessive, so that it never backtracks.
+_TOKEN = re.compile(
+    rb"""[{}\[\]]"""
+    rb"""|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"(?P<key>\s*+:)?|(?P<unfinished>\\?\Z))"""
+    rb"""|[^\s{}\[\]",:][^\n{}\[\]"]*+""",
+    re.DOTALL,
+)
+_EVENTS: Final = b'"events"'
+
+
+def objects(pieces: Iterator[bytes], not_json: Callable[[], None]) -> Iterator[bytes]:
+    """The records and events of JSON documents, one after another, each as its JSON; documents are not held whole.
+
+    They are the elements of a list at the top, those of the list `events` of an object at the top, as the AWS
+    command line prints it, and otherwise the objects at the top themselves.
+
+    Args:
+        not_json: called for what stands at the top and is no object or list.
 
     Raises:
-        ObjectTooLong: where an object exceeds `LONGEST_LINE`; nothing after it is read.
+        BrokenDocument: after what was readable.
         Truncated: as `pieces` does.
     """
-    buffer, position, start = b"", 0, -1
-    inside: list[bytes] = []  # the brackets that are open
-    depth = 0  # of the object that is being taken, 0 outside of one
+    scan = _Scan(not_json)
+    waiting: list[bytes] = []
+    size = 0
     for piece in pieces:
-        keep = start if start >= 0 else position
-        buffer, position = buffer[keep:] + piece, position - keep
-        start = 0 if start >= 0 else -1
-        if len(buffer) > LONGEST_LINE:
-            raise ObjectTooLong(f"an object is longer than {LONGEST_LINE >> 20} MiB")
-        for token in _TOKEN.finditer(buffer, position):
-            bracket = token[0]
+        waiting.append(piece)
+        size += len(piece)
+        # An unfinished string is looked at anew only when there is twice as much: else its length counts squared.
+        if size >= scan.wanted:
+            yield from scan.feed(b"".join(waiting))
+            waiting, size = [], 0
+    yield from scan.feed(b"".join(waiting))
+    if scan.is_inside:
+        raise BrokenDocument("it ends in the middle")
+
+
+class _Scan:
+    """How far a document is understood.
+
+    Attributes:
+        wanted: bytes without which a further look is in vain.
+    """
+
+    def __init__(self, not_json: Callable[[], None]) -> None:
+        self.wanted = 0
+        self._not_json = not_json
+        self._buffer = b""
+        self._position = 0  # up to where the buffer is understood
+        self._start = -1  # where the object begins that is being taken, or -1
+        self._open: list[bytes] = []  # the brackets around the position
+        self._taken_at = 0  # how many of them are open within the object that is being taken
+        self._in_events = False
+        self._key = b""  # of the value that follows, at the first level
+
+    @property
+    def is_inside(self) -> bool:
+        return bool(self._open) or self._position < len(self._buffer)
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        keep = self._start if self._start >= 0 else self._position
+        self._buffer = self._buffer[keep:] + data
+        self._position -= keep
+        self._start = 0 if self._start >= 0 else -1
+        if len(self._buffer) > LONGEST_LINE:
+            raise BrokenDocument(f"it holds an object longer than {LONGEST_LINE >> 20} MiB")
+        for token in _TOKEN.finditer(self._buffer, self._position):
             if token["unfinished"] is not None:
-                break  # looked at again with the next piece
-            position = token.end()
-            if bracket in (b"{", b"["):
-                if bracket == b"{" and inside[-1:] == [b"["] and not depth:
-                    start, depth = token.start(), len(inside) + 1
-                inside.append(bracket)
-            elif bracket in (b"}", b"]") and inside:
-                if len(inside) == depth:
-                    yield buffer[start:position]
-                    start, depth = -1, 0
-                inside.pop()
+                self._position = token.start()
+                break
+            self._position = token.end()
+            yield from self._take(token)
+        else:
+            self._position = len(self._buffer)
+        self.wanted = len(self._buffer) - (self._start if self._start >= 0 else self._position)
+
+    def _take(self, token: re.Match[bytes]) -> Iterator[bytes]:
+        text = token[0]
+        if text in (b"{", b"["):
+            at_top = self._open in ([], [b"["]) or (self._in_events and self._open == [b"{", b"["])
+            if text == b"[" and self._open == [b"{"] and self._key == _EVENTS:
+                self._in_events = True
+                self._start, self._taken_at = -1, 0  # the object at the top was only their wrapping
+            elif text == b"{" and at_top and not self._taken_at:
+                self._start, self._taken_at = token.start(), len(self._open) + 1
+            self._open.append(text)
+        elif text in (b"}", b"]"):
+            if self._open and len(self._open) == self._taken_at:
+                yield self._buffer[self._start : self._position]
+                self._start, self._taken_at = -1, 0
+            del self._open[-1:]
+            self._in_events = self._in_events and len(self._open) > 1
+        elif not self._open:
+            self._not_json()
+        elif token["key"] and len(self._open) == 1:
+            self._key = text.removesuffix(token["key"])

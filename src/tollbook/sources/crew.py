@@ -1,16 +1,15 @@
-"""Several processes at one piece of work, forked so that they share memory; or one, which is this one."""
+"""Several processes at one piece of work, forked so that they share memory."""
 
 import gc
 import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Final, TypeVar, cast
+
+import msgspec
 
 from tollbook.core.errors import SourceError, TollbookError
 
@@ -22,13 +21,6 @@ Work = Callable[[Iterator[Item], Callable[[int], None]], Result]
 _UPDATE_S: Final = 0.1
 
 
-def processors() -> int:
-    """The processors this process may use; 1 where processes cannot be forked."""
-    if "fork" not in multiprocessing.get_all_start_methods():
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class Crew:
     """So many processes.
 
@@ -38,12 +30,8 @@ class Crew:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self.lock: AbstractContextManager[object]
-        if size > 1:
-            self._fork = multiprocessing.get_context("fork")
-            self.lock = self._fork.Lock()
-        else:
-            self.lock = threading.Lock()
+        self._fork = multiprocessing.get_context("fork")
+        self.lock: AbstractContextManager[object] = self._fork.Lock()
 
     def run(self, work: Work[Item, Result], items: Sequence[Item], progress: Callable[[int], None]) -> list[Result]:
         """Has each process do `work` on items that no other has taken; gives their results.
@@ -55,8 +43,6 @@ class Crew:
             TollbookError: as `work` does.
             SourceError: a process was killed.
         """
-        if self._size <= 1:
-            return [work(iter(items), _summed(progress))]
         taken, units = self._fork.Value("Q", 0), self._fork.RawArray("Q", self._size)
         pipes: dict[Connection, BaseProcess] = {}
         try:
@@ -75,17 +61,6 @@ class Crew:
                 pipe.close()
 
 
-def _summed(progress: Callable[[int], None]) -> Callable[[int], None]:
-    total = 0
-
-    def add(units: int) -> None:
-        nonlocal total
-        total += units
-        progress(total)
-
-    return add
-
-
 def _results(pipes: Iterable[Connection], update: Callable[[], None]) -> Iterator[Any]:
     waiting = set(pipes)
     while waiting:
@@ -101,8 +76,7 @@ def _results(pipes: Iterable[Connection], update: Callable[[], None]) -> Iterato
         update()
 
 
-@dataclass(frozen=True, slots=True)
-class _Labour:
+class _Labour(msgspec.Struct, frozen=True):
     """What one of several processes does."""
 
     number: int

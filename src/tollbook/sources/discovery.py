@@ -5,9 +5,10 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from tollbook.core.errors import SourceError
 
@@ -18,8 +19,7 @@ _PERMISSION_CHECK: Final = "amazon-bedrock-logs-permission-check"
 _HOUR: Final = re.compile(r"\d\d")
 
 
-@dataclass(frozen=True, slots=True)
-class LogFile:
+class LogFile(msgspec.Struct, frozen=True):
     """A file to read.
 
     Attributes:

@@ -2,15 +2,17 @@
 
 import itertools
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Final
 
+import msgspec
+
 from tollbook.core.errors import SourceError
 from tollbook.core.text import printable
-from tollbook.sources.blocks import BLOCK, ObjectTooLong, Truncated, inflated, objects, whole_lines
-from tollbook.sources.crew import Crew, processors
+from tollbook.sources.blocks import BLOCK, GZIP, BrokenDocument, Truncated, begun, inflated, objects, whole_lines
 from tollbook.sources.discovery import STDIN, LogFile, log_files, why
 from tollbook.sources.seen import SeenIds
 from tollbook.spend.query import Query
@@ -22,12 +24,9 @@ Progress = Callable[[int, int], None]
 
 _SHARE: Final = 32 << 20  # bytes of a plain file that are worth a process's while
 _STRIPED: Final = 4 << 20  # bytes of a compressed file above which several processes inflate it together
-_OBJECTS_AT_ONCE: Final = 64
-_GZIP: Final = b"\x1f\x8b"
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True):
     """A part of a file: the lines that begin from `start` to before `end`, and of those blocks every
     `stripes`-th, from block `stripe` on."""
 
@@ -38,8 +37,7 @@ class Share:
     stripes: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """What was read: the counts, and sentences on what could not be read."""
 
     counted: Counted
@@ -56,38 +54,74 @@ def read_files(sources: Sequence[str], query: Query, progress: Progress, process
         SourceError: something cannot be read.
     """
     files = log_files(sources)
-    most = processes or processors()
-    if any(file.is_stream for file in files):
-        most = 1
+    most = 1 if any(file.is_stream for file in files) else processes or _processors()
     shares = [share for file in files for share in _shares(file, most)]
-    crew = Crew(min(most, len(shares)))
     total = sum(file.size for file in files)
-    with SeenIds(_expected_ids(files), crew.lock) as seen:
+    most = min(most, len(shares))
 
-        def work(mine: Iterator[Share], done: Callable[[int], None]) -> Reading:
+    def reader_of(seen: SeenIds) -> Callable[[Iterator[Share], Callable[[int], None]], Reading]:
+        def read(mine: Iterator[Share], done: Callable[[int], None]) -> Reading:
             tally = Tally(query, seen.claim)
             notes = [note for share in mine for note in _read(share, tally, done)]
             return Reading(tally.counted(), tuple(notes))
 
-        readings = crew.run(work, shares, lambda done: progress(done, total))
+        return read
+
+    if most > 1:
+        from tollbook.sources.crew import Crew  # importing it takes longer than reading a small log
+
+        crew = Crew(most)
+        with SeenIds(_expected_ids(files), crew.lock) as seen:
+            readings = crew.run(reader_of(seen), shares, lambda done: progress(done, total))
+    else:
+        with SeenIds(_expected_ids(files), nullcontext()) as seen:
+            readings = [reader_of(seen)(iter(shares), _summed(progress, total))]
     counted = Counted()
     for reading in readings:
         counted.add(reading.counted)
     return Reading(counted, tuple(sorted({note for reading in readings for note in reading.notes})))
 
 
+def _processors() -> int:
+    """The processors this process may use; 1 where processes cannot be forked."""
+    if not hasattr(os, "fork"):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _summed(progress: Progress, total: int) -> Callable[[int], None]:
+    so_far = 0
+
+    def add(done: int) -> None:
+        nonlocal so_far
+        so_far += done
+        progress(so_far, total)
+
+    return add
+
+
 def _shares(file: LogFile, most: int) -> Iterator[Share]:
+    """The parts of `file` that are worth a process's while. A document is one: where its objects begin is not known."""
     if most > 1 and file.size > _STRIPED:
         with _opened(file) as stream:
-            start = stream.read(BLOCK)
-        if start.startswith(_GZIP):
+            compressed = stream.read(len(GZIP)) == GZIP
+            stream.seek(0)
+            is_document = _is_document(_first_line(stream))
+        if compressed and not is_document:
             yield from (Share(file, stripe=stripe, stripes=most) for stripe in range(most))
             return
-        if not _is_document(start):
+        if not is_document:
             edges = [*range(0, file.size, _SHARE), file.size]
             yield from (Share(file, start, end) for start, end in itertools.pairwise(edges))
             return
     yield Share(file)
+
+
+def _first_line(stream: IO[bytes]) -> bytes:
+    try:
+        return begun(inflated(stream))[0]
+    except Truncated:
+        return b""
 
 
 def _read(share: Share, tally: Tally, done: Callable[[int], None]) -> Iterator[str]:
@@ -95,20 +129,21 @@ def _read(share: Share, tally: Tally, done: Callable[[int], None]) -> Iterator[s
     name = printable(share.file.name)
     try:
         with _opened(share.file) as stream:
-            pieces = _told(
-                inflated(stream) if share.end is None else _between(stream, share.start, share.end), stream, share, done
-            )
-            first = next(pieces, b"")
-            pieces = itertools.chain([first], pieces)
-            if share.end is None and _is_document(first):
-                _count_objects(objects(pieces), tally)
+            pieces = inflated(stream) if share.end is None else _between(stream, share.start, share.end)
+            pieces = _told(pieces, stream, share, done)
+            if share.start:
+                _count_lines(pieces, share, tally)
+                return
+            first_line, pieces = begun(pieces)
+            if share.stripes == 1 and _is_document(first_line):
+                _count_objects(pieces, tally)
             else:
                 _count_lines(pieces, share, tally)
     except Truncated as fault:
         yield f"{name} is no whole gzip file ({fault}); what came before that was counted"
-    except ObjectTooLong as fault:
-        tally.reader.reject(Reason.TOO_LONG)
-        yield f"{name} was read only in part: {fault}"
+    except BrokenDocument as fault:
+        tally.reader.reject(Reason.NOT_JSON)
+        yield f"{name} is no whole JSON document ({fault}); what came before that was counted"
     except OSError as fault:
         raise SourceError(f"Cannot read {name}: {why(fault)}.") from fault
 
@@ -134,15 +169,24 @@ def _count_lines(pieces: Iterator[bytes], share: Share, tally: Tally) -> None:
             tally.read(block)
 
 
-def _count_objects(texts: Iterator[bytes], tally: Tally) -> None:
-    while batch := list(itertools.islice(texts, _OBJECTS_AT_ONCE)):
-        tally.read_each(batch)
+def _count_objects(pieces: Iterator[bytes], tally: Tally) -> None:
+    texts = objects(pieces, lambda: tally.reader.reject(Reason.NOT_JSON))
+    # One by one: what was readable is counted even if the document breaks off.
+    for text in texts:
+        tally.read_each([text])
 
 
-def _is_document(start: bytes) -> bool:
-    """Whether a file that begins so is one JSON document, as the AWS command line prints it, and not lines."""
-    line = start.lstrip().partition(b"\n")[0].rstrip()
-    return line in (b"{", b"[") or line.startswith((b"[", b'{"events"', b'{ "events"'))
+def _is_document(line: bytes) -> bool:
+    """Whether what begins with `line` is JSON as the AWS command line prints it, and not JSON lines."""
+    if line in (b"{", b"[") or line.startswith(b"["):
+        return True
+    try:
+        return b'"events"' in line and "events" in msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    except msgspec.MsgspecError:
+        return _EVENTS_FIRST.match(line) is not None
+
+
+_EVENTS_FIRST: Final = re.compile(rb'\{\s*"events"\s*:')
 
 
 def _between(stream: IO[bytes], start: int, end: int) -> Iterator[bytes]:
@@ -168,8 +212,11 @@ def _to_line_end(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _opened(file: LogFile) -> IO[bytes]:
-    # A copy of the descriptor: whoever closes it leaves the standard input open.
-    return os.fdopen(os.dup(0), "rb") if file.path == Path(STDIN) else file.path.open("rb")
+    try:
+        # A copy of the descriptor: whoever closes it leaves the standard input open.
+        return os.fdopen(os.dup(0), "rb") if file.path == Path(STDIN) else file.path.open("rb")
+    except OSError as fault:
+        raise SourceError(f"Cannot read {printable(file.name)}: {why(fault)}.") from fault
 
 
 def _expected_ids(files: Sequence[LogFile]) -> int:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -29,8 +28,7 @@ _OPAQUE_KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(msgspec.Struct, frozen=True):
     """A model as it was called.
 
     Attributes:
@@ -50,8 +48,7 @@ class Model:
     profile: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(msgspec.Struct, frozen=True):
     """What a user's mapping says about an opaque id: the model behind it, and a name for it."""
 
     model: str

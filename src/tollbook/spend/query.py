@@ -1,7 +1,8 @@
 """What a report is asked: which stretch of time, and by what it groups."""
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from tollbook.core.errors import UsageError
 from tollbook.spend.window import Window
@@ -25,8 +26,7 @@ DIMENSIONS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """A window and the dimensions to group by, as written: `day`, `model`, `tag:team`, …"""
 
     window: Window

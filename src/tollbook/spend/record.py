@@ -7,6 +7,7 @@ Source: https://docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-lo
 documented there but written.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -134,12 +135,7 @@ class RecordReader:
             return self._decoder.decode_lines(text)
         except _UNDECODABLE:
             pass
-        try:
-            loose = msgspec.json.decode(text, type=_LooseRecord)
-        except msgspec.ValidationError:
-            raise Rejected(Reason.NOT_AN_INVOCATION) from None
-        except _UNDECODABLE:
-            raise Rejected(Reason.NOT_JSON, text) from None
+        loose = _loose(text)
         message = _text(loose.message)
         if message and event_time is None and not _text(loose.modelId):
             # An event within an event is no record: the time of the outer one stands in its way.
@@ -163,6 +159,23 @@ class _LooseRecord(msgspec.Struct):
     output: msgspec.Raw = msgspec.Raw()
     requestMetadata: msgspec.Raw = msgspec.Raw()
     message: msgspec.Raw = msgspec.Raw()
+
+
+def _loose(text: bytes) -> _LooseRecord:
+    try:
+        try:
+            return msgspec.json.decode(text, type=_LooseRecord)
+        except msgspec.ValidationError:
+            raise Rejected(Reason.NOT_AN_INVOCATION) from None
+        except _UNDECODABLE:
+            # Half a character in a prompt, as some programs cut them, is more than msgspec bears.
+            found = json.loads(text)
+            for name in ("input", "output"):
+                if isinstance(part := found.get(name), dict):
+                    part.pop(f"{name}BodyJson", None)
+            return msgspec.json.decode(json.dumps(found), type=_LooseRecord)
+    except (*_UNDECODABLE, ValueError, AttributeError):
+        raise Rejected(Reason.NOT_JSON, text) from None
 
 
 class _OutputCount(msgspec.Struct):

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, cached_property
 from typing import Final
+
+import msgspec
 
 from tollbook.spend.model import Named
 from tollbook.spend.prices import STANDARD, PriceBook
@@ -91,16 +92,14 @@ class Sum:
         return Decimal(self.cache_read) / prompt if prompt else None
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """The rows that share `values`, one for each dimension; None where a record has none."""
 
     values: Values
     sum: Sum
 
 
-@dataclass(frozen=True, slots=True)
-class Unpriced:
+class Unpriced(msgspec.Struct, frozen=True):
     """Calls of one model that have no price, for one reason."""
 
     model: str
@@ -109,8 +108,7 @@ class Unpriced:
     tokens: int
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, dict=True):
     """What was asked, and the answer.
 
     Attributes:
@@ -160,7 +158,7 @@ class Report:
 
         return sorted((Group(values, total) for values, total in sums.items()), key=order)
 
-    @property
+    @cached_property
     def days(self) -> list[date]:
         """The local days of the window, in order; of an open one, the days with records."""
         if self.since is None or self.until is None:

@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Final
+
+import msgspec
 
 from tollbook.spend.body import BodyFacts, facts_of
 from tollbook.spend.principal import principal_of, session_of
 from tollbook.spend.query import Query
 from tollbook.spend.record import Input, LogRecord, Output, Reason, RecordReader
 from tollbook.spend.usage import CONTEXT_STEPS, UNSEEN, RowKey, Trait, Usage, UsageRow
+from tollbook.spend.window import YEARS
 
 Claim = Callable[[list[int]], Sequence[object]]
 """Takes the hashes of records' identities and answers, in their order, which are claimed for the first time."""
@@ -20,7 +22,6 @@ Claim = Callable[[list[int]], Sequence[object]]
 _LIFETIME_UNSEEN, _GROSS, _TIER_UNSEEN = int(Trait.LIFETIME_UNSEEN), int(Trait.GROSS), int(Trait.TIER_UNSEEN)
 _NO_INPUT, _NO_OUTPUT, _NO_FACTS = Input(), Output(), BodyFacts()
 _FIRST_STEP: Final = CONTEXT_STEPS[0]
-_YEARS: Final = range(2020, 2120)
 _QUARTER: Final = timedelta(minutes=15)
 _FIRST_INSTANT: Final = datetime.min.replace(tzinfo=UTC)
 _LAST_INSTANT: Final = datetime.max.replace(tzinfo=UTC)
@@ -77,7 +78,7 @@ class Tally:
         """Counts the records among `texts`, each the JSON of one record or of one CloudWatch event."""
         self._count(self.reader.read_each(texts))
 
-    def _count(self, records: list[LogRecord]) -> None:
+    def _count(self, records: list[LogRecord]) -> None:  # noqa: C901 - for speed, see below
         rows, buckets, folded = self._rows, self._buckets, self._folded
         fields_of, fold, tags, unseen_tier = self._fields_of, self._fold, self._query.tags, self._unseen_tier
         # This loop runs for every record, and most of tollbook's time is spent in it and in the decoding
@@ -171,9 +172,9 @@ class Tally:
         return kept
 
     def _bucket(self, quarter: int) -> tuple[int, int] | None:
-        """Where the records of a quarter hour belong; None if there was no Bedrock then, and will be none."""
+        """Where the records of a quarter hour belong; None if it lies outside of all `YEARS`."""
         instant = _instant(quarter)
-        if instant.year not in _YEARS:
+        if instant.year not in YEARS:
             return None
         local = instant.astimezone(self._query.window.zone)
         by_hour = self._query.by_hour
@@ -195,8 +196,7 @@ class Tally:
         )
 
 
-@dataclass(slots=True)
-class Counted:
+class Counted(msgspec.Struct):
     """What one or several tallies counted.
 
     Attributes:
@@ -208,11 +208,11 @@ class Counted:
             last record.
     """
 
-    _rows: dict[_Key, _Counts] = field(default_factory=dict)
+    _rows: dict[_Key, _Counts] = {}
     _asked: tuple[str, ...] = ()
     duplicates: int = 0
     outside: int = 0
-    rejected: Counter[Reason] = field(default_factory=Counter)
+    rejected: Counter[Reason] = msgspec.field(default_factory=Counter)
     permission_lines: int = 0
     first_quarter: int | None = None
     last_quarter: int | None = None
@@ -245,28 +245,26 @@ class Counted:
         for ((day, start), fields, who, detail), counts in self._rows.items():
             tier, context, invoked, tags = detail or ("", 0, "", None)
 
-            def key(failed: bool) -> RowKey:
-                return RowKey(
-                    utc_day=day,
-                    start=start,
-                    failed=failed,
-                    model_id=fields[0] or "",
-                    region=fields[1],
-                    tier=tier,
-                    context=context,
-                    invoked=invoked,
-                    who=who,
-                    account=None if account is None else fields[account],
-                    inference_region=None if inference is None else fields[inference],
-                    operation=None if operation is None else fields[operation],
-                    error=(None if error is None else fields[error]) or None,
-                    tags=tags,
-                )
-
+            key = RowKey(
+                utc_day=day,
+                start=start,
+                failed=False,
+                model_id=fields[0] or "",
+                region=fields[1],
+                tier=tier,
+                context=context,
+                invoked=invoked,
+                who=who,
+                account=None if account is None else fields[account],
+                inference_region=None if inference is None else fields[inference],
+                operation=None if operation is None else fields[operation],
+                error=(None if error is None else fields[error]) or None,
+                tags=tags,
+            )
             if counts[_CALLS]:
-                yield UsageRow(key(False), Usage(counts[0], 0, *counts[1:_TRAITS]), counts[_TRAITS])
+                yield UsageRow(key, Usage(counts[_CALLS], 0, *counts[_INPUT:_TRAITS]), counts[_TRAITS])
             if counts[_ERRORS]:
-                yield UsageRow(key(True), Usage(0, *counts[_ERRORS:]))
+                yield UsageRow(msgspec.structs.replace(key, failed=True), Usage(0, *counts[_ERRORS:]))
 
     @property
     def span(self) -> tuple[datetime, datetime] | None:

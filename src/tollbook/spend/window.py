@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from tollbook.core.errors import UsageError
 
 # Longer than CloudWatch keeps logs (ten years), shorter than a slip of the finger.
 MOST_DAYS = 3660
+# A time outside of these years is a fault, in a log as in a question.
+YEARS = range(2000, 2100)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """From `since` to just before `until`; either may be open.
 
     Both are aware datetimes in UTC. Days are those of `zone`: one of them has 23 or 25 hours twice a year
@@ -84,9 +86,11 @@ def instant(option: str, text: str, zone: ZoneInfo, *, end_of_day: bool = False)
         UsageError: it is neither.
     """
     try:
-        if _DATE.fullmatch(text):
-            return start_of(date.fromisoformat(text) + timedelta(days=end_of_day), zone)
         time = datetime.fromisoformat(text)
+        if time.year not in YEARS:
+            raise ValueError(time)
+        if _DATE.fullmatch(text):
+            return start_of(time.date() + timedelta(days=end_of_day), zone)
         return (time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         form = "Write 2026-11-20, 2026-11-20T09:00 or 2026-11-20T09:00:00Z."

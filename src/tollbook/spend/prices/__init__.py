@@ -7,11 +7,12 @@ and version in which it was read. An old rate is never overwritten: a new one be
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date
 from importlib import resources
 from itertools import product
 from typing import Final
+
+import msgspec
 
 from tollbook.spend.model import GLOBAL, IN_REGION, Model
 from tollbook.spend.prices.file import read_prices
@@ -35,8 +36,7 @@ _Layer = dict[tuple[str, str, str | None, str], list[Rate]]
 """By model, scope, region and tier, the rates in order of their first day."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True):
     """A rate for a call, and what had to be assumed to choose it.
 
     Attributes:

@@ -14,7 +14,6 @@ The list has no model ids. `aws_names.json` ties its names to them; a name that 
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib import resources
@@ -78,8 +77,7 @@ class _Place(NamedTuple):
     tier: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(msgspec.Struct, frozen=True):
     """One price of the list; `usd` is for a million tokens."""
 
     name: str
@@ -89,8 +87,7 @@ class _Row:
     usd: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class OfferReading:
+class OfferReading(msgspec.Struct, frozen=True):
     """What an offer file holds.
 
     Attributes:

@@ -14,9 +14,10 @@ alone tell some batch rows from plain ones. A word that is not known makes a row
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 
 class Skip(StrEnum):
@@ -44,8 +45,7 @@ class Skip(StrEnum):
     LONG = "long prompts of unknown length"
 
 
-@dataclass(frozen=True, slots=True)
-class Charged:
+class Charged(msgspec.Struct, frozen=True):
     """What is charged for.
 
     Attributes:

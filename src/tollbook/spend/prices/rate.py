@@ -1,7 +1,6 @@
 """The price of one model, in one place, since one day."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -19,8 +18,7 @@ class UnknownPrice(TollbookError):
     """No rate is known for a day."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """Where a rate was read.
 
     Attributes:
@@ -36,8 +34,7 @@ class Source:
     retrieved: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(msgspec.Struct, frozen=True):
     """US dollars per million tokens, by kind of token; None where no source tells."""
 
     input: Decimal
@@ -62,8 +59,7 @@ class Charge(msgspec.Struct, frozen=True, gc=False):
     saving_usd: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(msgspec.Struct, frozen=True):
     """The rates of a model in force since a day.
 
     Attributes:
@@ -82,7 +78,7 @@ class Rate:
     since: date
     source: Source
     rates: Rates
-    above: Mapping[int, Rates] = field(default_factory=dict)
+    above: Mapping[int, Rates] = {}
 
     def rates_for(self, context: int) -> Rates:
         """The rates of calls whose prompts exceed `context` tokens, one of `CONTEXT_STEPS` or 0."""
@@ -132,4 +128,4 @@ def rate_on(day: date, rates: Sequence[Rate]) -> Rate:
     raise UnknownPrice(f"No price is on record for {day}." + (f" Records begin on {rates[0].since}." if rates else ""))
 
 
-KINDS: Final = tuple(kind.name for kind in fields(Rates))
+KINDS: Final = Rates.__struct_fields__

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+
+import msgspec
 
 from tollbook.spend.model import Model
 from tollbook.spend.prices import PriceBook, Rate, UnknownPrice
@@ -22,8 +23,7 @@ class Left(StrEnum):
     SAME_DAY = "another price is on record for that day"
 
 
-@dataclass(frozen=True, slots=True)
-class Continued:
+class Continued(msgspec.Struct, frozen=True):
     """The rates to lay over the book.
 
     Attributes:
@@ -67,7 +67,7 @@ def continued(before: Sequence[Rate], found: Iterable[Rate], book: PriceBook) ->
         elif (place, fullest.since) in days:
             left[Left.SAME_DAY] += 1
         else:
-            begun.append(replace(fullest, source=sources.get(fullest.source.name, fullest.source)))
+            begun.append(msgspec.structs.replace(fullest, source=sources.get(fullest.source.name, fullest.source)))
     return Continued((*before, *begun), len(begun), +left)
 
 

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Final
 
+import msgspec
 from rich import box
 from rich.console import Console
 from rich.padding import Padding
@@ -23,6 +23,7 @@ _QUIET: Final = "#64748b"
 _EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
 _SHARES: Final = " ▏▎▍▌▋▊▉"
 _WIDE: Final = 110  # columns from which the token figures fit
+_NARROW: Final = 30  # columns below which there is no chart
 _REASONS: Final = 5
 
 
@@ -35,7 +36,7 @@ def show(report: Report, console: Console, top: int) -> None:
     console.print(_heading(report))
     for fault in faults(report):
         console.print(Text(f"! {fault}", style="bold yellow"))
-    if len(report.days) > 1 and report.total.usd:
+    if len(report.days) > 1 and report.total.usd and console.width >= _NARROW:
         console.print()
         _print_chart(report, console)
     if report.groups:
@@ -73,8 +74,7 @@ def _heading(report: Report) -> Text:
     return text.append(f"  {' · '.join(facts)}", style="dim")
 
 
-@dataclass(frozen=True, slots=True)
-class _Series:
+class _Series(msgspec.Struct, frozen=True):
     """A model's dollars, a figure for each column of the chart."""
 
     name: str

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What `tollbook report FILE --by day,model,principal,… --format csv` counts, counted by DuckDB: all but the money.
 
-    duckdb_report.py FILE [--way hash]
+    duckdb_report.py FILE [--by day,model,principal] [--way hash]
 
 Prints CSV with the same names of columns, in no order. A record that comes again is counted once.
 """
@@ -59,19 +59,27 @@ _COUNTS: Final = {
 }
 
 
-def question(way: str) -> str:
+DIMENSIONS: Final = {
+    "day": "day",
+    "model": "model",
+    "principal": f"""CASE WHEN arn IS NULL THEN 'unknown'
+        WHEN starts_with({_WHO}, 'assumed-role/') THEN 'role/' || split_part({_WHO}, '/', 2)
+        ELSE {_WHO} END AS principal""",
+    "region": "region",
+    "inference_region": "inference_region",
+    "operation": "operation",
+}
+
+
+def question(way: str, by: tuple[str, ...]) -> str:
     """The query: sums by the model as logged first, since to fold its id is dear, then by the model it means."""
+    meant = f"regexp_replace(regexp_replace(model, '{_ARN}', ''), '{_PROFILE}', '\\2') AS model"
     return f"""
         COPY (
-            SELECT day,
-                regexp_replace(regexp_replace(model, '{_ARN}', ''), '{_PROFILE}', '\\2') AS model,
-                principal, region, inference_region, operation,
+            SELECT {", ".join(meant if name == "model" else name for name in by)},
                 {", ".join(f"sum({name}) AS {name}" for name in _COUNTS)}
             FROM (
-                SELECT day, model, region, inference_region, operation,
-                    CASE WHEN arn IS NULL THEN 'unknown'
-                        WHEN starts_with({_WHO}, 'assumed-role/') THEN 'role/' || split_part({_WHO}, '/', 2)
-                        ELSE {_WHO} END AS principal,
+                SELECT {", ".join(DIMENSIONS[name] for name in by)},
                     {", ".join(f"{how} AS {name}" for name, how in _COUNTS.items())}
                 FROM ({WAYS[way]})
                 GROUP BY ALL
@@ -85,9 +93,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file")
     parser.add_argument("--way", choices=WAYS, default="hash", help="how copies are left out (default: hash)")
+    parser.add_argument("--by", default="day,model,principal", help="dimensions, as tollbook has them")
     options = parser.parse_args()
+    by = tuple(options.by.split(","))
     with duckdb.connect(config={"threads": THREADS}) as connection:
-        connection.execute(question(options.way).replace("$file", "'" + options.file.replace("'", "''") + "'"))
+        connection.execute(question(options.way, by).replace("$file", "'" + options.file.replace("'", "''") + "'"))
 
 
 if __name__ == "__main__":

@@ -80,6 +80,11 @@ def facts_of(body: Body | list[Body] | None) -> BodyFacts:
     return BodyFacts(tier, writes, invoked)
 
 
+def one_hour_writes(body: Body | list[Body] | None) -> int | None:
+    """The tokens written to the cache for an hour, as `facts_of` has them, and faster: most bodies are one part."""
+    return _one_hour_writes(body) if isinstance(body, Body) else facts_of(body).one_hour_writes
+
+
 def _tier(body: Body) -> str:
     if isinstance(body.service_tier, str) and body.service_tier:
         return body.service_tier

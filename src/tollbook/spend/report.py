@@ -193,10 +193,10 @@ def report_of(
         names: what opaque model ids stand for.
         notes: sentences on what could not be read.
     """
-    window, span = query.window, counted.span
+    window = query.window
     since, until = window.since, window.until
-    if span is not None:
-        first, last = (time.astimezone(window.zone).date() for time in span)
+    if counted.first is not None and counted.last is not None:
+        first, last = (time.astimezone(window.zone).date() for time in (counted.first, counted.last))
         since = since or start_of(first, window.zone)
         until = until or start_of(last + timedelta(days=1), window.zone)
     rows = tuple(priced(counted.rows(), book, names))

@@ -8,21 +8,21 @@ from typing import Final
 
 import msgspec
 
-from tollbook.spend.body import BodyFacts, facts_of
+from tollbook.spend.body import facts_of, one_hour_writes
 from tollbook.spend.principal import principal_of, session_of
 from tollbook.spend.query import Query
 from tollbook.spend.record import Input, LogRecord, Output, Reason, RecordReader
 from tollbook.spend.usage import CONTEXT_STEPS, UNSEEN, RowKey, Trait, Usage, UsageRow
-from tollbook.spend.window import YEARS
+from tollbook.spend.window import YEARS, has_whole_hours
 
 Claim = Callable[[list[int]], Sequence[object]]
 """Takes the hashes of records' identities and answers, in their order, which are claimed for the first time."""
 
 # Plain integers: IntFlag's operators cost a microsecond each, and here they would run for every record.
 _LIFETIME_UNSEEN, _GROSS, _TIER_UNSEEN = int(Trait.LIFETIME_UNSEEN), int(Trait.GROSS), int(Trait.TIER_UNSEEN)
-_NO_INPUT, _NO_OUTPUT, _NO_FACTS = Input(), Output(), BodyFacts()
+_NO_INPUT, _NO_OUTPUT = Input(), Output()
 _FIRST_STEP: Final = CONTEXT_STEPS[0]
-_QUARTER: Final = timedelta(minutes=15)
+_QUARTER, _HOUR_LONG, _ONE_DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
 _FIRST_INSTANT: Final = datetime.min.replace(tzinfo=UTC)
 _LAST_INSTANT: Final = datetime.max.replace(tzinfo=UTC)
 _MOST_ARNS_KEPT: Final = 4096
@@ -35,6 +35,12 @@ _ASKED: Final = {
     "operation": "operation",
     "error": "errorCode",
 }
+
+# Models that are counted in ways of their own.
+_PLAIN, _OPENAI, _ROUTED = 1, 2, 3
+_GPT, _ROUTER = "openai.", "prompt-router/"
+# Their answers do not tell the service tier.
+_UNSEEN_TIERS: Final = frozenset({"InvokeModel", "InvokeModelWithResponseStream", None, ""})
 
 _Fields = tuple[str | None, ...]
 _Key = tuple[tuple[int, int], _Fields, str | None, tuple[str, int, str, _Fields | None] | None]
@@ -61,7 +67,9 @@ class Tally:
         self._claim = claim
         self._duplicates = 0
         self._outside = 0
+        self._in_quarters = not has_whole_hours(query.window.zone)
         self._buckets: dict[int, tuple[int, int]] = {}
+        self._specials: dict[str, int] = {}
         self._rows: dict[_Key, _Counts] = {}
         self._folded: dict[str | None, str] = {}
         by = query.by
@@ -81,35 +89,38 @@ class Tally:
     def _count(self, records: list[LogRecord]) -> None:  # noqa: C901 - for speed, see below
         rows, buckets, folded = self._rows, self._buckets, self._folded
         fields_of, fold, tags, unseen_tier = self._fields_of, self._fold, self._query.tags, self._unseen_tier
+        in_quarters, specials, hides_tier = self._in_quarters, self._specials, _UNSEEN_TIERS.__contains__
         # This loop runs for every record, and most of tollbook's time is spent in it and in the decoding
         # before it. Hence the local names, and the detours that few records take.
         for record in self._new(self._within(records)):
             given, made = record.input or _NO_INPUT, record.output or _NO_OUTPUT
             fresh, output = given.inputTokenCount or 0, made.outputTokenCount or 0
             read, write, hour = given.cacheReadInputTokenCount or 0, given.cacheWriteInputTokenCount or 0, 0
-            operation, body, model_id = record.operation, made.outputBodyJson, record.modelId
-            facts, traits, detail = _NO_FACTS, 0, None
-
-            if body is None or not operation or operation.startswith("InvokeModel"):
-                traits = _TIER_UNSEEN
-            elif isinstance(body, list) or body.serviceTier or body.service_tier:
-                facts = facts_of(body)
+            body, model_id = made.outputBodyJson, record.modelId
+            tier, traits, detail = "", 0, None
+            special = specials.get(model_id)
+            if special is None:
+                special = specials[model_id] = (
+                    _ROUTED if _ROUTER in model_id else _OPENAI if _GPT in model_id else _PLAIN
+                )
+            if body is None or hides_tier(record.operation):
+                tier, traits = unseen_tier, _TIER_UNSEEN
+            elif body.__class__ is list or body.serviceTier or body.service_tier:  # type: ignore[union-attr]
+                tier = facts_of(body).tier
             if read or write:
-                if "openai." in model_id and fresh >= read + write:
+                if special == _OPENAI and fresh >= read + write:
                     fresh -= read + write
                     traits |= _GROSS
                 if write:
-                    facts = facts_of(body) if facts is _NO_FACTS else facts
-                    if facts.one_hour_writes is None:
+                    told = one_hour_writes(body)
+                    if told is None:
                         traits |= _LIFETIME_UNSEEN
                     else:
-                        hour = min(write, facts.one_hour_writes)
+                        hour = min(write, told)
             prompt = fresh + read + write
-            is_routed = "prompt-router/" in model_id
-            tier = facts.tier or (unseen_tier if traits & _TIER_UNSEEN else "")
-            if prompt > _FIRST_STEP or tier or is_routed or tags:
+            if prompt > _FIRST_STEP or tier or special == _ROUTED or tags:
                 context = max((step for step in CONTEXT_STEPS if prompt > step), default=0)
-                invoked = facts_of(body).invoked_model if is_routed else ""
+                invoked = facts_of(body).invoked_model if special == _ROUTED else ""
                 metadata = getattr(record, "requestMetadata", None) or {}
                 detail = (tier, context, invoked, tuple(map(metadata.get, tags)) if tags else None)
 
@@ -122,8 +133,10 @@ class Tally:
                         folded.clear()
                     who = folded[arn] = fold(arn)
             time = record.timestamp if record.timestamp.tzinfo is UTC else _in_utc(record.timestamp)
-            quarter = ((time.toordinal() - 1) * 24 + time.hour) * 4 + time.minute // 15
-            bucket = buckets.get(quarter) or self._bucket(quarter)
+            slot = time.toordinal() * 24 + time.hour
+            if in_quarters:
+                slot = slot * 4 + time.minute // 15
+            bucket = buckets.get(slot) or self._bucket(slot)
             if bucket is None:
                 self.reader.reject(Reason.BAD_TIMESTAMP)
                 continue
@@ -171,16 +184,21 @@ class Tally:
         self._duplicates += len(records) - len(kept)
         return kept
 
-    def _bucket(self, quarter: int) -> tuple[int, int] | None:
-        """Where the records of a quarter hour belong; None if it lies outside of all `YEARS`."""
-        instant = _instant(quarter)
+    def _bucket(self, slot: int) -> tuple[int, int] | None:
+        """Where the records of a slot belong; None if it lies outside of all `YEARS`."""
+        instant = self._instant(slot)
         if instant.year not in YEARS:
             return None
         local = instant.astimezone(self._query.window.zone)
         by_hour = self._query.by_hour
         start = int(local.replace(minute=0, second=0).timestamp()) if by_hour else local.toordinal()
-        bucket = self._buckets[quarter] = (instant.toordinal(), start)
+        bucket = self._buckets[slot] = (instant.toordinal(), start)
         return bucket
+
+    def _instant(self, slot: int) -> datetime:
+        """The first instant of a slot: of an hour or, where the zone needs it, a quarter of one, from year 1 on."""
+        length = _QUARTER if self._in_quarters else _HOUR_LONG
+        return _FIRST_INSTANT + (slot * length - _ONE_DAY)  # ordinals count from 1
 
     def counted(self) -> "Counted":
         """All that was counted so far."""
@@ -191,8 +209,8 @@ class Tally:
             self._outside,
             self.reader.rejected,
             self.reader.permission_lines,
-            min(self._buckets, default=None),
-            max(self._buckets, default=None),
+            self._instant(min(self._buckets)) if self._buckets else None,
+            self._instant(max(self._buckets)) if self._buckets else None,
         )
 
 
@@ -204,8 +222,7 @@ class Counted(msgspec.Struct):
         outside: records that lie outside the query's window.
         rejected: lines that are no records, by reason.
         permission_lines: see `RecordReader`.
-        first_quarter, last_quarter: the quarter hours, counted from 1 January of year 1, of the first and the
-            last record.
+        first, last: the beginnings of the hours, or quarters of one, of the first and the last record.
     """
 
     _rows: dict[_Key, _Counts] = {}
@@ -214,8 +231,8 @@ class Counted(msgspec.Struct):
     outside: int = 0
     rejected: Counter[Reason] = msgspec.field(default_factory=Counter)
     permission_lines: int = 0
-    first_quarter: int | None = None
-    last_quarter: int | None = None
+    first: datetime | None = None
+    last: datetime | None = None
 
     def add(self, other: "Counted") -> None:
         """Takes in what another tally of the same query counted."""
@@ -234,9 +251,9 @@ class Counted(msgspec.Struct):
         self.outside += other.outside
         self.rejected += other.rejected
         self.permission_lines += other.permission_lines
-        quarters = (self.first_quarter, self.last_quarter, other.first_quarter, other.last_quarter)
-        known = [quarter for quarter in quarters if quarter is not None]
-        self.first_quarter, self.last_quarter = min(known, default=None), max(known, default=None)
+        if other.first is not None and other.last is not None:
+            self.first = min(self.first or other.first, other.first)
+            self.last = max(self.last or other.last, other.last)
 
     def rows(self) -> Iterator[UsageRow]:
         """The rows, in no order: those of calls that were served, and those of calls that failed."""
@@ -265,18 +282,6 @@ class Counted(msgspec.Struct):
                 yield UsageRow(key, Usage(counts[_CALLS], 0, *counts[_INPUT:_TRAITS]), counts[_TRAITS])
             if counts[_ERRORS]:
                 yield UsageRow(msgspec.structs.replace(key, failed=True), Usage(0, *counts[_ERRORS:]))
-
-    @property
-    def span(self) -> tuple[datetime, datetime] | None:
-        """The first instants of the first and the last record's quarter hours."""
-        if self.first_quarter is None or self.last_quarter is None:
-            return None
-        return _instant(self.first_quarter), _instant(self.last_quarter)
-
-
-def _instant(quarter: int) -> datetime:
-    """The first instant of a quarter hour, counted from 1 January of year 1."""
-    return _FIRST_INSTANT + quarter * _QUARTER
 
 
 def _in_utc(time: datetime) -> datetime:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -42,6 +43,13 @@ def zone_of(name: str) -> ZoneInfo:
     except (KeyError, ValueError, OSError):  # no such zone; no such name; a folder of zones
         message = f"There is no time zone '{name}'. Give an IANA name such as Europe/Berlin, America/New_York or UTC."
         raise UsageError(message) from None
+
+
+@cache
+def has_whole_hours(zone: ZoneInfo) -> bool:
+    """Whether the zone's hours begin with those of UTC, in summer and in winter."""
+    dates = (datetime(year, month, 1, tzinfo=zone) for year in YEARS for month in (1, 7))
+    return all((date.utcoffset() or timedelta()) % timedelta(hours=1) == timedelta() for date in dates)
 
 
 def last_days(days: int, now: datetime, zone: ZoneInfo) -> Window:

@@ -34,6 +34,8 @@ class Span(msgspec.Struct, frozen=True):
         """
         zone = zone_of(self.tz)
         if self.days is None:
+            if self.now is not None:
+                raise UsageError("--now is the moment that --days counts back from. Give --days too, or leave it out.")
             return between(self.since, self.until, zone)
         if self.since is not None or self.until is not None:
             raise UsageError("--days and --since/--until are two ways to say one thing. Give one of them.")
@@ -66,5 +68,5 @@ def report(
     query = Query(span.window(), tuple(dict.fromkeys((*by, *also))))
     book, price_notes = price_book(price_file)
     names = {} if names_file is None else read_names(content_of(names_file), str(names_file))
-    reading = read_files(sources, query, progress)
+    reading = read_files(sources, query, progress, names=names)
     return report_of(reading.counted, query, by, book, names, (*reading.notes, *price_notes))

@@ -120,11 +120,12 @@ def begun(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
 # is neither, nor space: numbers, words, and text that is no JSON. Possessive, so that it never backtracks.
 _TOKEN = re.compile(
     rb"""[{}\[\]]"""
-    rb"""|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"(?P<key>\s*+:)?|(?P<unfinished>\\?\Z))"""
+    rb"""|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"(?:(?P<key>\s*+:)|(?P<edge>\s*+\Z))?|(?P<unfinished>\\?\Z))"""
     rb"""|[^\s{}\[\]",:][^\n{}\[\]"]*+""",
     re.DOTALL,
 )
 _EVENTS: Final = b'"events"'
+_DEEPEST: Final = 1000
 
 
 def objects(pieces: Iterator[bytes], not_json: Callable[[], None]) -> Iterator[bytes]:
@@ -185,7 +186,8 @@ class _Scan:
         if len(self._buffer) > LONGEST_LINE:
             raise BrokenDocument(f"it holds an object longer than {LONGEST_LINE >> 20} MiB")
         for token in _TOKEN.finditer(self._buffer, self._position):
-            if token["unfinished"] is not None:
+            # The colon that makes a key of a string may come with the next piece.
+            if token["unfinished"] is not None or (token["edge"] is not None and len(self._open) == 1):
                 self._position = token.start()
                 break
             self._position = token.end()
@@ -204,6 +206,8 @@ class _Scan:
             elif text == b"{" and at_top and not self._taken_at:
                 self._start, self._taken_at = token.start(), len(self._open) + 1
             self._open.append(text)
+            if len(self._open) > _DEEPEST:
+                raise BrokenDocument(f"it is nested deeper than {_DEEPEST} levels")
         elif text in (b"}", b"]"):
             if self._open and len(self._open) == self._taken_at:
                 yield self._buffer[self._start : self._position]

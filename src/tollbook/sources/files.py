@@ -3,10 +3,10 @@
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
@@ -15,15 +15,19 @@ from tollbook.core.text import printable
 from tollbook.sources.blocks import BLOCK, GZIP, BrokenDocument, Truncated, begun, inflated, objects, whole_lines
 from tollbook.sources.discovery import STDIN, LogFile, log_files, why
 from tollbook.sources.seen import SeenIds
+from tollbook.spend.model import Named
 from tollbook.spend.query import Query
 from tollbook.spend.record import Reason
 from tollbook.spend.tally import Counted, Tally
+
+if TYPE_CHECKING:
+    from tollbook.sources.crew import Crew
 
 Progress = Callable[[int, int], None]
 """Told the bytes read and the bytes in all, of the files as they lie there."""
 
 _SHARE: Final = 32 << 20  # bytes of a plain file that are worth a process's while
-_STRIPED: Final = 4 << 20  # bytes of a compressed file above which several processes inflate it together
+_STRIPED: Final = 4 << 20  # bytes of a compressed file, or in all, above which several processes are worth it
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -44,33 +48,38 @@ class Reading(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-def read_files(sources: Sequence[str], query: Query, progress: Progress, processes: int | None = None) -> Reading:
+def read_files(
+    sources: Sequence[str],
+    query: Query,
+    progress: Progress,
+    processes: int | None = None,
+    names: Mapping[str, Named] | None = None,
+) -> Reading:
     """Counts the records in `sources`: files, folders, globs, or `-` for the standard input.
 
     Args:
+        names: what opaque model ids stand for.
         processes: at most so many; by default one for each processor.
 
     Raises:
         SourceError: something cannot be read.
     """
     files = log_files(sources)
-    most = 1 if any(file.is_stream for file in files) else processes or _processors()
-    shares = [share for file in files for share in _shares(file, most)]
     total = sum(file.size for file in files)
+    is_small = processes is None and total < _STRIPED
+    most = 1 if is_small or any(file.is_stream for file in files) else processes or _processors()
+    shares = [share for file in files for share in _shares(file, most)]
     most = min(most, len(shares))
 
     def reader_of(seen: SeenIds) -> Callable[[Iterator[Share], Callable[[int], None]], Reading]:
         def read(mine: Iterator[Share], done: Callable[[int], None]) -> Reading:
-            tally = Tally(query, seen.claim)
+            tally = Tally(query, seen.claim, names)
             notes = [note for share in mine for note in _read(share, tally, done)]
             return Reading(tally.counted(), tuple(notes))
 
         return read
 
-    if most > 1:
-        from tollbook.sources.crew import Crew  # importing it takes longer than reading a small log
-
-        crew = Crew(most)
+    if most > 1 and (crew := _crew(most)):
         with SeenIds(_expected_ids(files), crew.lock) as seen:
             readings = crew.run(reader_of(seen), shares, lambda done: progress(done, total))
     else:
@@ -80,6 +89,16 @@ def read_files(sources: Sequence[str], query: Query, progress: Progress, process
     for reading in readings:
         counted.add(reading.counted)
     return Reading(counted, tuple(sorted({note for reading in readings for note in reading.notes})))
+
+
+def _crew(size: int) -> "Crew | None":
+    """So many processes; None where the system has no means to share memory and locks, as AWS Lambda has none."""
+    from tollbook.sources.crew import Crew  # importing it takes longer than reading a small log
+
+    try:
+        return Crew(size)
+    except OSError:
+        return None
 
 
 def _processors() -> int:
@@ -144,8 +163,6 @@ def _read(share: Share, tally: Tally, done: Callable[[int], None]) -> Iterator[s
     except BrokenDocument as fault:
         tally.reader.reject(Reason.NOT_JSON)
         yield f"{name} is no whole JSON document ({fault}); what came before that was counted"
-    except OSError as fault:
-        raise SourceError(f"Cannot read {name}: {why(fault)}.") from fault
 
 
 def _told(pieces: Iterator[bytes], stream: IO[bytes], share: Share, done: Callable[[int], None]) -> Iterator[bytes]:
@@ -211,12 +228,15 @@ def _to_line_end(stream: IO[bytes]) -> Iterator[bytes]:
             return
 
 
-def _opened(file: LogFile) -> IO[bytes]:
+@contextmanager
+def _opened(file: LogFile) -> Iterator[IO[bytes]]:
+    """`file`, to be read; a fault of the system while it is read becomes a sentence."""
     try:
         # A copy of the descriptor: whoever closes it leaves the standard input open.
-        return os.fdopen(os.dup(0), "rb") if file.path == Path(STDIN) else file.path.open("rb")
+        with os.fdopen(os.dup(0), "rb") if file.path == Path(STDIN) else file.path.open("rb") as stream:
+            yield stream
     except OSError as fault:
-        raise SourceError(f"Cannot read {printable(file.name)}: {why(fault)}.") from fault
+        raise SourceError(f"Cannot read {file.name}: {why(fault)}.") from fault
 
 
 def _expected_ids(files: Sequence[LogFile]) -> int:

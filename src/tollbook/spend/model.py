@@ -71,7 +71,7 @@ def model_of(model_id: str, names: Mapping[str, Named] | None = None) -> Model:
     known = (names or {}).get(model_id) or (names or {}).get(name)
     if known is None:
         return Model(f"{resource}/{name}", "", IN_REGION, kind, name)
-    behind = _plain(known.model)
+    behind = model_of(known.model)
     return Model(behind.id, behind.vendor, behind.scope, kind, known.name or name)
 
 

@@ -30,4 +30,5 @@ def without_session(session: str) -> str:
 
 def principal_of(arn: str | None) -> str:
     """Who called. The sessions of a role are one principal: there may be millions of them."""
-    return without_session(session_of(arn))
+    # Only a session's ARN ends with a session; a role's own may hold a path.
+    return without_session(session_of(arn)) if ":assumed-role/" in (arn or "") else session_of(arn)

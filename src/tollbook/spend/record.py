@@ -193,8 +193,10 @@ def _tolerated(loose: _LooseRecord, event_time: msgspec.Raw | None, kind: type[L
         raise Rejected(Reason.NOT_AN_INVOCATION)
     own_time = loose.timestamp if bytes(loose.timestamp) not in (b"", b"null") else event_time
     record = kind(_instant(own_time), model_id)
-    for name in ("accountId", "region", "requestId", "operation", "inferenceRegion", "errorCode"):
+    for name in ("accountId", "region", "operation", "inferenceRegion"):
         setattr(record, name, _text(getattr(loose, name)))
+    # Money does depend on these two: a number is as good as its text.
+    record.requestId, record.errorCode = _scalar(loose.requestId), _scalar(loose.errorCode)
     record.identity = _read_as(Identity, loose.identity)
     given = _read_as(Input | _Other, loose.input, Reason.BAD_TOKEN_COUNT)
     record.input = given if isinstance(given, Input) else None
@@ -223,6 +225,11 @@ def _read_as(kind: Any, raw: msgspec.Raw, otherwise: Reason | None = None) -> An
         if otherwise is None:
             return None
         raise Rejected(otherwise) from None
+
+
+def _scalar(raw: msgspec.Raw) -> str | None:
+    value = _read_as(str | int | float | bool, raw)
+    return None if value is None or value is False else str(value)
 
 
 def _text(raw: msgspec.Raw) -> str | None:

@@ -246,10 +246,12 @@ def _values_of(by: tuple[str, ...], query: Query) -> Callable[[PricedRow, date],
         place = query.tags.index(key)
         return lambda row, _: (row.usage_row.key.tags or ())[place]
 
-    getters = [
-        hour if name == "hour" else tag(name.removeprefix(TAG)) if name.startswith(TAG) else _VALUES[name]
-        for name in by
-    ]
+    def principal(row: PricedRow, _: date) -> str:
+        who = row.usage_row.key.who or UNKNOWN
+        return without_session(who) if "session" in query.by else who
+
+    own = {"hour": hour, "principal": principal}
+    getters = [own.get(name) or _VALUES.get(name) or tag(name.removeprefix(TAG)) for name in by]
     return lambda row, day: tuple([value(row, day) for value in getters])
 
 
@@ -264,7 +266,6 @@ _VALUES: Mapping[str, _Value] = {
     "vendor": lambda row, _: row.model.vendor or None,
     "scope": lambda row, _: row.model.scope,
     "profile": lambda row, _: row.model.profile or None,
-    "principal": lambda row, _: without_session(row.usage_row.key.who or UNKNOWN),
     "session": lambda row, _: row.usage_row.key.who,
     "account": lambda row, _: row.usage_row.key.account or UNKNOWN,
     "region": lambda row, _: row.usage_row.key.region or UNKNOWN,

@@ -1,7 +1,7 @@
 """Records to rows, while they are read: memory depends on the rows, not on the records."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Final
@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from tollbook.spend.body import facts_of, one_hour_writes
+from tollbook.spend.model import Model, Named, model_of
 from tollbook.spend.principal import principal_of, session_of
 from tollbook.spend.query import Query
 from tollbook.spend.record import Input, LogRecord, Output, Reason, RecordReader
@@ -38,7 +39,6 @@ _ASKED: Final = {
 
 # Models that are counted in ways of their own.
 _PLAIN, _OPENAI, _ROUTED = 1, 2, 3
-_GPT, _ROUTER = "openai.", "prompt-router/"
 # Their answers do not tell the service tier.
 _UNSEEN_TIERS: Final = frozenset({"InvokeModel", "InvokeModelWithResponseStream", None, ""})
 
@@ -61,7 +61,13 @@ class Tally:
         reader: what decodes, and counts the lines that are no records.
     """
 
-    def __init__(self, query: Query, claim: Claim) -> None:
+    def __init__(self, query: Query, claim: Claim, names: Mapping[str, Named] | None = None) -> None:
+        """Counts nothing yet.
+
+        Args:
+            names: what opaque model ids stand for: how a call is counted depends on its model's vendor.
+        """
+        self._names = names
         self.reader = RecordReader(with_tags=bool(query.tags))
         self._query = query
         self._claim = claim
@@ -100,9 +106,7 @@ class Tally:
             tier, traits, detail = "", 0, None
             special = specials.get(model_id)
             if special is None:
-                special = specials[model_id] = (
-                    _ROUTED if _ROUTER in model_id else _OPENAI if _GPT in model_id else _PLAIN
-                )
+                special = specials[model_id] = _special(model_of(model_id, self._names))
             if body is None or hides_tier(record.operation):
                 tier, traits = unseen_tier, _TIER_UNSEEN
             elif body.__class__ is list or body.serviceTier or body.service_tier:  # type: ignore[union-attr]
@@ -282,6 +286,10 @@ class Counted(msgspec.Struct):
                 yield UsageRow(key, Usage(counts[_CALLS], 0, *counts[_INPUT:_TRAITS]), counts[_TRAITS])
             if counts[_ERRORS]:
                 yield UsageRow(msgspec.structs.replace(key, failed=True), Usage(0, *counts[_ERRORS:]))
+
+
+def _special(model: Model) -> int:
+    return _ROUTED if model.kind == "router" else _OPENAI if model.vendor == "openai" else _PLAIN
 
 
 def _in_utc(time: datetime) -> datetime:

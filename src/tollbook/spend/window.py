@@ -1,6 +1,5 @@
 """The stretch of time that a report covers, in whole days of a time zone."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -80,9 +79,6 @@ def between(since: str | None, until: str | None, zone: ZoneInfo) -> Window:
     return Window(start, end, zone)
 
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
 def instant(option: str, text: str, zone: ZoneInfo, *, end_of_day: bool = False) -> datetime:
     """The instant, in UTC, that `text` means: an ISO 8601 date or time, local to `zone` if it has no offset.
 
@@ -97,12 +93,20 @@ def instant(option: str, text: str, zone: ZoneInfo, *, end_of_day: bool = False)
         time = datetime.fromisoformat(text)
         if time.year not in YEARS:
             raise ValueError(time)
-        if _DATE.fullmatch(text):
+        if _is_date(text):
             return start_of(time.date() + timedelta(days=end_of_day), zone)
         return (time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         form = "Write 2026-11-20, 2026-11-20T09:00 or 2026-11-20T09:00:00Z."
         raise UsageError(f"{option} '{text}' is no date or time. {form}") from None
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def start_of(day: date, zone: ZoneInfo) -> datetime:

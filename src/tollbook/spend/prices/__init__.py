@@ -23,10 +23,12 @@ __all__ = ["STANDARD", "PriceBook", "Quote", "Rate", "Rates", "Source", "Unknown
 STANDARD: Final = "default"
 _OTHER_TIERS: Final = ("priority", "flex")
 _RESERVED: Final = "reserved"  # billed by the hour, not by the token
-_WITHOUT_PRICE: Final = {
+_BILLED_OTHERWISE: Final = {
     "provisioned": "provisioned throughput is billed by the hour, not by the token",
     "imported": "imported models are billed by the minute, not by the token",
-    "custom": "custom models are billed by the hour, not by the token",
+    "custom": "custom models have prices of their own",
+}
+_OPAQUE: Final = {
     "application-profile": "the log does not tell the model; name it with --names FILE",
     "router": "the log does not tell the model it chose; name it with --names FILE",
 }
@@ -83,7 +85,7 @@ class PriceBook:
         Raises:
             UnknownPrice: there is none; the message says why.
         """
-        if not model.vendor and (why := _WITHOUT_PRICE.get(model.kind)):
+        if why := _BILLED_OTHERWISE.get(model.kind) or (not model.vendor and _OPAQUE.get(model.kind)):
             raise UnknownPrice(why)
         if tier == _RESERVED:
             raise UnknownPrice("reserved capacity is billed by the hour, not by the token")
@@ -104,7 +106,12 @@ class PriceBook:
                     continue
                 # Region-less rates of the package's own book are those of the US; a user's hold everywhere.
                 elsewhere = scope == IN_REGION and place is None and region not in _HOME_REGIONS
-                has_tiers = any((model.id, scope, place, tier) in layer for tier in _OTHER_TIERS)
+                has_tiers = any(
+                    (model.id, *where, tier) in known
+                    for known in self._layers
+                    for where in places
+                    for tier in _OTHER_TIERS
+                )
                 return Quote(rate, asked != wanted, elsewhere and layer is self._layers[-1], has_tiers)
         raise UnknownPrice(f"before records, which begin on {min(begins)}" if begins else "no source gives a price")
 

@@ -12,7 +12,7 @@ help:  ## says what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(INSTALLED)  ## a priced report of the sample logs that come with tollbook
-	@$(BIN)/tollbook report examples/bedrock-logs.jsonl.gz --names examples/names.json --days 14 --now 2026-11-22T12:00Z
+	@XDG_DATA_HOME=$(VENV)/no-prices-of-yours $(BIN)/tollbook report examples/bedrock-logs.jsonl.gz --names examples/names.json --days 14 --now 2026-11-22T12:00Z
 
 test: $(INSTALLED)  ## every test, with branch coverage
 	@$(BIN)/python -m pytest --cov --cov-report=term

@@ -157,7 +157,7 @@ def as_nobody(*words: str) -> "subprocess.CompletedProcess[str]":
 
 def test_whoever_stops_listening_ends_it_quietly(tmp_path: Path) -> None:
     log = write(tmp_path / "log.jsonl", *(call(arn=f"arn:aws:iam::1:user/{number}") for number in range(3000)))
-    words = [sys.executable, "-m", "tollbook", "report", log, "--format", "csv"]
+    words = [sys.executable, "-m", "tollbook", "report", log, "--format", "markdown"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
         assert program.stdout is not None
         assert program.stderr is not None

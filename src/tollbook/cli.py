@@ -2,8 +2,10 @@
 
 import argparse
 import gc
+import io
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
@@ -26,6 +28,9 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 def run() -> NoReturn:
     """The program `tollbook`."""
     gc.disable()  # a short life without cycles; looking for them would cost a third of it
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding lacks is shown as its code
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
@@ -35,6 +40,14 @@ def run() -> NoReturn:
         code = 0
     except KeyboardInterrupt:
         code = _INTERRUPTED
+    except Exception as fault:  # no traceback reaches a user
+        where = traceback.extract_tb(fault.__traceback__)[-1]
+        what = printable(f"{type(fault).__name__}: {fault} ({Path(where.filename).name}:{where.lineno})")
+        print(
+            f"tollbook: This is a fault of tollbook's own. Please report it, with what you typed: {what}",
+            file=sys.stderr,
+        )
+        code = 1
     sys.exit(code)
 
 
@@ -148,7 +161,17 @@ def _report(options: argparse.Namespace) -> int:
             options.source, span, by, also, price_file=options.prices, names_file=options.names, progress=progress
         )
     _print(answer, options.format, options.top)
+    if options.format == "csv":
+        _print_beside(answer)
     return 0
+
+
+def _print_beside(report: "Report") -> None:
+    """What a table of figures cannot say goes beside it."""
+    from tollbook.spend.render.words import faults, reasons
+
+    for line in (*faults(report), *reasons(report), *report.notes):
+        print(line, file=sys.stderr)
 
 
 def _show_prices(options: argparse.Namespace) -> int:

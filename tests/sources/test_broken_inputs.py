@@ -2,11 +2,15 @@
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.logs import Ask, call, lines, write
+from tollbook.sources.blocks import objects
 from tollbook.sources.files import read_files
 from tollbook.spend.query import Query
 from tollbook.spend.window import Window, zone_of
@@ -81,3 +85,116 @@ def test_a_terminal_hardly_wider_than_a_word(
     monkeypatch.setenv("COLUMNS", columns)
     records = [call(timestamp=f"2026-11-{day:02}T00:00:00Z") for day in range(1, 20)]
     assert ask("report", write(tmp_path / "log.jsonl", *records)).code == 0
+
+
+def test_a_document_is_read_the_same_wherever_it_is_cut_in_two() -> None:
+    document = json.dumps(
+        {"nextToken": "x", "events": [{"message": 'a "quoted\\" } text'}, {}], "more": [{}]}, indent=1
+    ).encode()
+    document = document.replace(b'"events":', b'"events" :')
+    whole = list(objects(iter([document]), pytest.fail))
+    assert len(whole) == 2
+    for cut in range(1, len(document)):
+        assert list(objects(iter([document[:cut], document[cut:]]), pytest.fail)) == whole
+
+
+def test_brackets_without_end_are_given_up(ask: Ask, tmp_path: Path) -> None:
+    path = tmp_path / "deep.json"
+    path.write_bytes(b"[" * (1 << 20))
+    report = ask("report", str(path), "--format", "json").json
+    assert any("nested deeper than" in note for note in report["notes"])
+
+
+class TestWhatAFreshReaderFound:
+    def test_a_provisioned_model_has_no_price_by_the_token_even_when_its_model_is_named(
+        self, ask: Ask, tmp_path: Path
+    ) -> None:
+        names = tmp_path / "names.json"
+        names.write_text('{"pm": {"model": "anthropic.claude-3-haiku-20240307-v1:0"}}')
+        log = write(tmp_path / "log.jsonl", call(model="arn:aws:bedrock:us-east-1:1:provisioned-model/pm"))
+        report = ask("report", log, "--by", "model", "--names", str(names), "--format", "json").json
+        assert report["groups"][0]["cost_usd"] is None
+        assert report["groups"][0]["model"] == "anthropic.claude-3-haiku-20240307-v1:0"
+
+    @pytest.mark.parametrize(
+        "behind", ["openai.gpt-oss-120b-1:0", "arn:aws:bedrock:us-east-1::foundation-model/openai.gpt-oss-120b-1:0"]
+    )
+    def test_openai_behind_a_named_profile_is_openai(self, ask: Ask, tmp_path: Path, behind: str) -> None:
+        names = tmp_path / "names.json"
+        names.write_text(json.dumps({"oai": {"model": behind}}))
+        profile = "arn:aws:bedrock:us-east-1:1:application-inference-profile/oai"
+        log = write(tmp_path / "log.jsonl", call(model=profile, tokens=(1000, 0), cache=(900, 0)))
+        report = ask("report", log, "--by", "model", "--names", str(names), "--format", "json").json
+        (group,) = report["groups"]
+        assert (group["model"], group["input_tokens"]) == ("openai.gpt-oss-120b-1:0", 100)
+        assert "gross_assumed" in group["status"]
+
+    def test_an_error_code_may_be_a_number_and_so_may_a_request_id(self, ask: Ask, tmp_path: Path) -> None:
+        log = write(tmp_path / "log.jsonl", call(errorCode=429), call(requestId=7), call(requestId=7))
+        report = ask("report", log, "--by", "error", "--format", "json").json
+        assert {group["error"]: group["calls"] + group["errors"] for group in report["groups"]} == {None: 1, "429": 1}
+        assert report["duplicates"] == 1
+
+    def test_a_date_is_a_whole_day_however_it_is_written(self, ask: Ask, tmp_path: Path) -> None:
+        log = write(tmp_path / "log.jsonl", call())
+        for day in ("2026-11-20", "20261120", "2026-W47-5"):
+            assert ask("report", log, "--until", day, "--format", "json").json["totals"]["calls"] == 1
+
+    def test_roles_with_a_path_stay_apart(self, ask: Ask, tmp_path: Path) -> None:
+        records = [call(arn=f"arn:aws:iam::1:role/service/{name}") for name in "AB"]
+        report = ask("report", write(tmp_path / "log.jsonl", *records), "--format", "json").json
+        assert [group["principal"] for group in report["groups"]] == ["role/service/A", "role/service/B"]
+
+    def test_what_the_table_adds_up_is_as_unpriced_as_its_parts(self, ask: Ask, tmp_path: Path) -> None:
+        log = write(tmp_path / "log.jsonl", *(call(model=f"new.model-{number}") for number in range(3)), call())
+        (rest,) = [
+            line for line in ask("report", log, "--by", "model", "--top", "1").out.splitlines() if "3 more" in line
+        ]
+        assert "unpriced" in rest
+        assert "$" not in rest
+
+    def test_a_call_without_tokens_is_said(self, ask: Ask, tmp_path: Path) -> None:
+        log = write(tmp_path / "log.jsonl", call(tokens=(None, None)))
+        assert "served without any tokens in the log: 1 calls" in ask("report", log).out
+
+    def test_links_that_lead_nowhere_or_in_circles_are_passed_over(self, ask: Ask, tmp_path: Path) -> None:
+        write(tmp_path / "logs" / "a.jsonl", call())
+        (tmp_path / "logs" / "loop.jsonl").symlink_to("loop.jsonl")
+        (tmp_path / "logs" / "gone.jsonl").symlink_to("nowhere")
+        assert ask("report", str(tmp_path / "logs"), "--format", "json").json["totals"]["calls"] == 1
+
+    def test_a_glob_over_a_delivery_tree_leaves_its_bodies_out(self, ask: Ask, tmp_path: Path) -> None:
+        hour = tmp_path / "2026/11/20/09"
+        write(hour / "a.json", call())
+        write(hour / "data" / "b.json", {"messages": []})
+        report = ask("report", str(tmp_path / "**" / "*.json"), "--format", "json").json
+        assert (report["totals"]["calls"], report["rejected"]["lines"]) == (1, 0)
+
+    def test_csv_says_beside_it_what_it_leaves_out(self, ask: Ask, tmp_path: Path) -> None:
+        answer = ask("report", write(tmp_path / "log.jsonl", call(model="new.model"), "broken"), "--format", "csv")
+        assert "unpriced: 1 requests" in answer.err
+        assert "rejected: 1 lines" in answer.err
+
+    def test_a_screen_that_lacks_a_letter_shows_its_code(self, tmp_path: Path) -> None:
+        log = write(
+            tmp_path / "log.jsonl", call(model="amazon.nova-micro-v1:0", cache=(0, 10), region="Zürich 東京"), call()
+        )
+        words = [sys.executable, "-m", "tollbook", "report", log, "--by", "region"]
+        done = subprocess.run(words, capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "latin-1"})
+        assert b"\\u6771" in done.stdout
+
+    @pytest.mark.parametrize("words", ["''", "~nobody-of-this-name/x", "LOG --now 2026-11-20"])
+    def test_a_sentence_and_no_traceback(self, ask: Ask, tmp_path: Path, words: str) -> None:
+        log = write(tmp_path / "log.jsonl", call())
+        answer = ask("report", *("" if word == "''" else word.replace("LOG", log) for word in words.split()))
+        assert answer.code in (1, 2)
+        assert answer.err.count("\n") == 1
+
+
+def test_a_fault_of_our_own_is_a_sentence_too() -> None:
+    """The fault is put there by hand: none is known."""
+    program = "import sys; from tollbook import cli\ncli.main = lambda words: 1 / 0\ncli.run()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("tollbook: This is a fault of tollbook's own.")
+    assert "Traceback" not in done.stderr

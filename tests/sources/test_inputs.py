@@ -207,7 +207,7 @@ def test_a_line_beyond_all_measure_is_left_out_and_counted(ask: Ask, tmp_path: P
 
 
 def test_memory_does_not_follow_the_compression(tmp_path: Path) -> None:
-    """A gigabyte of line breaks in a megabyte is read in pieces."""
+    """256 MiB of line breaks in a quarter of one are read in pieces."""
     path = tmp_path / "bomb.gz"
     with gzip.open(path, "wb", compresslevel=9) as file:
         for _ in range(256):

@@ -20,8 +20,8 @@ def some_hashes(count: int) -> list[int]:
 
 
 def test_the_first_claim_wins_however_far_apart_and_whatever_was_expected() -> None:
-    hashes = some_hashes(60_000)
-    for expected in (0, 1000, 60_000, 10**6):
+    hashes = some_hashes(300_000)
+    for expected in (0, 300_000, 10**6):
         with SeenIds(expected, threading.Lock()) as seen:
             assert all(seen.claim(hashes))
             assert not any(seen.claim(hashes[::-1]))
@@ -38,11 +38,11 @@ def test_hashes_that_fall_into_one_place_are_told_apart() -> None:
 def test_several_processes_share_one_answer() -> None:
     """Each of three processes claims all ids; together they win each once."""
     crew = Crew(3)
-    hashes = some_hashes(50_000)
+    hashes = some_hashes(300_000)
     with SeenIds(10_000, crew.lock) as seen:  # so that further tables are opened while they run
 
         def claim_all(mine: object, done: object) -> int:
-            return sum(sum(seen.claim(hashes[at : at + 64])) for at in range(0, len(hashes), 64))
+            return sum(sum(seen.claim(hashes[at : at + 512])) for at in range(0, len(hashes), 512))
 
         won = crew.run(claim_all, range(3), lambda units: None)
     assert sum(won) == len(hashes)
@@ -56,7 +56,7 @@ def test_a_full_disk_is_a_sentence() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
         with SeenIds(0, threading.Lock()) as seen, pytest.raises(SourceError, match="Set TMPDIR to a larger disk"):
-            seen.claim(some_hashes(20_000))
+            seen.claim(some_hashes(260_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
@@ -65,7 +65,7 @@ def test_a_full_disk_is_a_sentence() -> None:
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with SeenIds(0, threading.Lock()) as seen:
-        seen.claim(some_hashes(30_000))
+        seen.claim(some_hashes(260_000))
         assert list(tmp_path.iterdir())
     assert not list(tmp_path.iterdir())
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
-from tollbook.core.errors import SourceError
-from tollbook.sources.discovery import why
+from tollbook.core.errors import SourceError, why
+from tollbook.core.text import printable
 from tollbook.spend import prices
 from tollbook.spend.prices import PriceBook
 from tollbook.spend.prices.file import read_prices
@@ -25,7 +25,7 @@ def price_book(price_file: Path | None = None) -> tuple[PriceBook, tuple[str, ..
         if path is not None:
             rates = read_prices(content_of(path), str(path))
             book = book.overlaid(rates)
-            notes.append(f"prices: {len(rates)} rates of {path} go before the book's")
+            notes.append(f"prices: {len(rates)} rates of {printable(str(path))} go before the book's")
     return book, tuple(notes)
 
 

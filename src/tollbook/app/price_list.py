@@ -10,8 +10,7 @@ from typing import Final
 import msgspec
 
 from tollbook.app.book import content_of, kept_prices, price_book, refreshed_prices
-from tollbook.core.errors import SourceError
-from tollbook.sources.discovery import why
+from tollbook.core.errors import SourceError, why
 from tollbook.sources.download import LARGEST, download
 from tollbook.spend import prices
 from tollbook.spend.model import GLOBAL, IN_REGION, model_of

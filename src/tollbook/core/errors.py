@@ -3,7 +3,9 @@
 TollbookError                 one sentence for the user: what happened, and what to do next
 ├── UsageError                the question itself is wrong: exit code 2
 ├── SourceError               the logs cannot be read: exit code 1
-└── PriceFileError            a price file cannot be trusted: exit code 1
+├── PriceFileError            a price file cannot be trusted: exit code 1
+├── UnknownPrice              nothing is on record for a model or a day (`spend.prices`)
+└── Truncated, BrokenDocument a file is not whole; what was readable was counted (`sources.blocks`)
 """
 
 
@@ -25,3 +27,10 @@ class SourceError(TollbookError):
 
 class PriceFileError(TollbookError):
     """A file of prices is not in the form that `docs/prices.md` describes."""
+
+
+def why(fault: OSError | ValueError) -> str:
+    """What the system says of a file that cannot be used, as the end of a sentence."""
+    if isinstance(fault, PermissionError):
+        return "permission denied; ask its owner, or copy it to where you may read"
+    return (getattr(fault, "strerror", None) or str(fault)).lower()

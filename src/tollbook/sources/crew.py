@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
-from tollbook.core.errors import SourceError, TollbookError
+from tollbook.core.errors import SourceError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -69,7 +69,7 @@ def _results(pipes: Iterable[Connection], update: Callable[[], None]) -> Iterato
                 result = pipe.recv()
             except EOFError:
                 raise SourceError("A process that read logs was killed, likely for want of memory.") from None
-            if isinstance(result, TollbookError):
+            if isinstance(result, Exception):
                 raise result
             waiting.discard(pipe)
             yield result
@@ -90,7 +90,7 @@ class _Labour(msgspec.Struct, frozen=True):
         gc.disable()  # a short life without cycles; looking for them would cost a third of it
         try:
             self.results.send(work(self._take(), self._count))
-        except TollbookError as fault:
+        except Exception as fault:  # raised again where the results are awaited
             self.results.send(fault)
 
     def _take(self) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from tollbook.core.errors import SourceError
+from tollbook.core.errors import SourceError, why
 
 STDIN: Final = "-"
 _SUFFIXES: Final = (".json", ".jsonl", ".ndjson", ".log", ".txt", ".gz")
@@ -46,12 +46,14 @@ def log_files(sources: Sequence[str]) -> list[LogFile]:
             found[Path(STDIN)] = LogFile(Path(STDIN), "standard input", 0, True)
             continue
         for path in _paths(source):
-            found.setdefault(path.resolve(), _log_file(path))
+            found.setdefault(Path(os.path.realpath(path)), _log_file(path))
     return list(found.values())
 
 
 def _paths(source: str) -> list[Path]:
-    path = Path(source).expanduser()
+    if not source:
+        raise SourceError("A source is empty. Name a log file, a folder of them, a glob, or - for standard input.")
+    path = Path(os.path.expanduser(source))
     try:
         if path.is_dir():
             return _in_folder(path)
@@ -61,12 +63,18 @@ def _paths(source: str) -> list[Path]:
         raise SourceError(f"Cannot read {source}: {why(fault)}.") from fault
     if glob.has_magic(source):
         matches = sorted(Path(match) for match in glob.glob(os.path.expanduser(source), recursive=True))
-        if files := [file for match in matches for file in (_in_folder(match) if match.is_dir() else [match])]:
+        if files := [match for match in matches if match.is_file() and not _is_no_log(match)]:
             return files
         raise SourceError(f"Nothing matches {source}. Put it in quotes if your shell should leave it alone.")
     raise SourceError(
         f"There is no file or folder {source}. Name a log file, a folder of them, a glob, or - for standard input."
     )
+
+
+def _is_no_log(path: Path) -> bool:
+    """Whether Bedrock wrote it beside its logs: the body of a call, `HH/data/…`, or a test of its permission."""
+    is_body = path.parent.name == "data" and _HOUR.fullmatch(path.parent.parent.name) is not None
+    return is_body or path.name.startswith(_PERMISSION_CHECK)
 
 
 def _in_folder(folder: Path) -> list[Path]:
@@ -77,10 +85,9 @@ def _in_folder(folder: Path) -> list[Path]:
     """
     files = []
     for place, folders, names in os.walk(folder, onerror=_refuse):
-        in_hour = bool(_HOUR.fullmatch(os.path.basename(place)))
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not (in_hour and name == "data"))
-        wanted = (name for name in names if name.endswith(_SUFFIXES) and not name.startswith((".", _PERMISSION_CHECK)))
-        files += [Path(place, name) for name in sorted(wanted)]
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = (Path(place, name) for name in sorted(names) if name.endswith(_SUFFIXES) and not name.startswith("."))
+        files += [path for path in paths if not _is_no_log(path) and path.exists()]  # a link may lead nowhere
     if not files:
         raise SourceError(f"The folder {folder} holds no logs: no file in it ends with {', '.join(_SUFFIXES)}.")
     return files
@@ -98,10 +105,3 @@ def _log_file(path: Path) -> LogFile:
     except OSError as fault:
         raise SourceError(f"Cannot read {path}: {why(fault)}.") from fault
     return LogFile(path, str(path), status.st_size, not stat.S_ISREG(status.st_mode))
-
-
-def why(fault: Exception) -> str:
-    """What `fault` says, as the end of a sentence."""
-    if isinstance(fault, PermissionError):
-        return "permission denied; ask its owner, or copy it to where you may read"
-    return (getattr(fault, "strerror", None) or str(fault)).lower()

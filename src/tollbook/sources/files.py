@@ -10,10 +10,10 @@ from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
-from tollbook.core.errors import SourceError
+from tollbook.core.errors import SourceError, why
 from tollbook.core.text import printable
 from tollbook.sources.blocks import BLOCK, GZIP, BrokenDocument, Truncated, begun, inflated, objects, whole_lines
-from tollbook.sources.discovery import STDIN, LogFile, log_files, why
+from tollbook.sources.discovery import STDIN, LogFile, log_files
 from tollbook.sources.seen import SeenIds
 from tollbook.spend.model import Named
 from tollbook.spend.query import Query

@@ -2,25 +2,26 @@
 
 A record is known by a keyed 64-bit hash of its account, region and request id. The odds that two different
 records of a million share one are 3 in 100 million. The hashes stand in open-addressing tables in memory
-that processes forked later share; the first table is sized for the records expected, and when it is full
-another follows, in a file that the operating system may write out: memory for ids is bounded by
-`IDS_IN_MEMORY`, whatever their number.
+that processes forked later share. The first table is sized for the records expected, but for no more than
+`IDS_IN_MEMORY`; when it is full another follows, in a file that the operating system may write out. So memory
+that cannot be given back stays bounded, whatever their number.
 """
 
 import mmap
 import os
 import tempfile
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from typing import Final
 
 from tollbook.core.errors import SourceError
 
 IDS_IN_MEMORY: Final = 10_000_000
-"""Distinct ids (about 130 MB) beyond which tables are files on disk."""
+"""The most ids that the first table, in memory, is made for (about 130 MB); further tables are files on disk."""
 
 _LOAD: Final = 0.6  # of a table's places; at 0.6 a miss looks at 3.6 places on average (Knuth, TAOCP 6.4)
 _BYTES: Final = 8
-_LEAST_IDS: Final = 10_000
+_LEAST_IDS: Final = 250_000  # 3 MB, of which only what is used is taken
 # A hash of 0 counts as 1, since 0 marks an empty place.
 
 
@@ -41,13 +42,16 @@ class SeenIds:
         self._state = memoryview(mmap.mmap(-1, 2 * _BYTES)).cast("Q")  # tables; ids in the last of them
         self._state[0] = 1
         self._tables = [memoryview(mmap.mmap(-1, self._places(0) * _BYTES)).cast("q")]
-        self._folder = tempfile.TemporaryDirectory(prefix="tollbook-ids-", ignore_cleanup_errors=True)
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        with suppress(OSError):  # few need it
+            self._folder = tempfile.TemporaryDirectory(prefix="tollbook-ids-", ignore_cleanup_errors=True)
 
     def __enter__(self) -> "SeenIds":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._folder.cleanup()
+        if self._folder:
+            self._folder.cleanup()
 
     def claim(self, hashes: list[int]) -> list[bool]:
         """For each of `hashes`, in order, whether it is claimed now for the first time.
@@ -98,13 +102,16 @@ class SeenIds:
 
     def _on_disk(self, number: int) -> memoryview:
         size = self._places(number) * _BYTES
-        with open(os.path.join(self._folder.name, str(number)), "a+b") as file:
-            try:
+        if self._folder is None:
+            raise SourceError("There is no folder for temporary files to keep request ids in. Set TMPDIR to one.")
+        try:
+            with Path(self._folder.name, str(number)).open("a+b") as file:
                 # Reserved now: a disk that fills up later would end the process, not raise an error.
-                os.posix_fallocate(file.fileno(), 0, size)
-            except OSError as fault:
-                message = (
-                    f"No room for {size >> 20} MB of request ids in {self._folder.name}. Set TMPDIR to a larger disk."
-                )
-                raise SourceError(message) from fault
-            return memoryview(mmap.mmap(file.fileno(), size)).cast("q")
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, size)
+                else:
+                    file.truncate(size)
+                return memoryview(mmap.mmap(file.fileno(), size)).cast("q")
+        except OSError as fault:
+            message = f"No room for {size >> 20} MB of request ids in {self._folder.name}. Set TMPDIR to a larger disk."
+            raise SourceError(message) from fault

@@ -86,9 +86,8 @@ def one_hour_writes(body: Body | list[Body] | None) -> int | None:
 
 
 def _tier(body: Body) -> str:
-    if isinstance(body.service_tier, str) and body.service_tier:
-        return body.service_tier
-    return body.serviceTier.type if isinstance(body.serviceTier, ServiceTier) else ""
+    tier = body.serviceTier.type if isinstance(body.serviceTier, ServiceTier) else body.service_tier
+    return "default" if tier == "standard" else tier if isinstance(tier, str) else ""
 
 
 def _one_hour_writes(body: Body) -> int | None:

@@ -70,6 +70,19 @@ class Sum:
             self._saving += row.saving
             self.by_day[day] = self.by_day.get(day, Decimal(0)) + row.usd
 
+    def take(self, other: "Sum") -> None:
+        """Takes in what another sum holds, but for its days."""
+        self.calls += other.calls
+        self.errors += other.errors
+        self.input += other.input
+        self.output += other.output
+        self.cache_read += other.cache_read
+        self.cache_write += other.cache_write
+        self.statuses |= other.statuses
+        self._priced |= other._priced
+        self._usd += other._usd
+        self._saving += other._saving
+
     @property
     def tokens(self) -> int:
         """All tokens, of whatever kind."""
@@ -207,6 +220,8 @@ def report_of(
 def _notes(counted: Counted, rows: Iterable[PricedRow]) -> Iterable[str]:
     if counted.outside:
         yield f"left out, since they lie outside the window: {counted.outside:,} records"
+    if counted.tokenless:
+        yield f"served without any tokens in the log: {counted.tokenless:,} calls, which cost nothing here"
     if counted.permission_lines:
         yield f"skipped, since they are no calls: {counted.permission_lines:,} lines of Bedrock's permission check"
     statuses = {status for row in rows for status in row.statuses}

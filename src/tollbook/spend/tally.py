@@ -73,6 +73,7 @@ class Tally:
         self._claim = claim
         self._duplicates = 0
         self._outside = 0
+        self._tokenless = 0
         self._in_quarters = not has_whole_hours(query.window.zone)
         self._buckets: dict[int, tuple[int, int]] = {}
         self._specials: dict[str, int] = {}
@@ -155,6 +156,8 @@ class Tally:
                 counts[_LOST_READ] += read
                 counts[_LOST_WRITE] += write
                 continue
+            if not (prompt or output):
+                self._tokenless += 1
             counts[0] += 1
             counts[1] += fresh
             counts[2] += output
@@ -211,6 +214,7 @@ class Tally:
             self._asked,
             self._duplicates,
             self._outside,
+            self._tokenless,
             self.reader.rejected,
             self.reader.permission_lines,
             self._instant(min(self._buckets)) if self._buckets else None,
@@ -224,6 +228,7 @@ class Counted(msgspec.Struct):
     Attributes:
         duplicates: records that were counted before.
         outside: records that lie outside the query's window.
+        tokenless: calls that were served and have no tokens.
         rejected: lines that are no records, by reason.
         permission_lines: see `RecordReader`.
         first, last: the beginnings of the hours, or quarters of one, of the first and the last record.
@@ -233,6 +238,7 @@ class Counted(msgspec.Struct):
     _asked: tuple[str, ...] = ()
     duplicates: int = 0
     outside: int = 0
+    tokenless: int = 0
     rejected: Counter[Reason] = msgspec.field(default_factory=Counter)
     permission_lines: int = 0
     first: datetime | None = None
@@ -253,6 +259,7 @@ class Counted(msgspec.Struct):
                     mine[_TRAITS] = traits
         self.duplicates += other.duplicates
         self.outside += other.outside
+        self.tokenless += other.tokenless
         self.rejected += other.rejected
         self.permission_lines += other.permission_lines
         if other.first is not None and other.last is not None:

@@ -217,7 +217,10 @@ def _name(attributes: Mapping[str, str]) -> str:
 
 
 def _day(time: datetime) -> date:
-    return time.astimezone(UTC).date()
+    try:
+        return time.astimezone(UTC).date()
+    except OverflowError:  # in the first or the last hours that datetime knows
+        return time.date()
 
 
 # --- rates

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from tollbook.core.errors import PriceFileError
-from tollbook.spend.model import SCOPES
+from tollbook.spend.model import SCOPES, model_of
 from tollbook.spend.prices.rate import Rate, Rates, Source
 from tollbook.spend.usage import CONTEXT_STEPS
 
@@ -85,9 +85,20 @@ def read_prices(content: bytes, name: str) -> list[Rate]:
             )
     own = Source(name)
     sources = {key: Source(key, entry.url, entry.released, entry.retrieved) for key, entry in found.sources.items()}
-    rates = []
+    rates: list[Rate] = []
+    seen: set[tuple[str, str, str | None, str, date]] = set()
     for number, entry in enumerate(found.prices, 1):
         where = f"{name}: price {number} ({entry.model})"
+        place = (entry.model, entry.scope, entry.region, entry.tier, entry.since)
+        if place in seen:
+            raise PriceFileError(
+                f"{where}: an entry before it is for the same thing from the same day. Keep one of them."
+            )
+        seen.add(place)
+        if model_of(entry.model).kind == "profile":
+            raise PriceFileError(
+                f'{where}: the model has a profile\'s prefix. Write the prefix as "scope", and the id without it.'
+            )
         if entry.source and entry.source not in sources:
             raise PriceFileError(f'{where}: the source "{entry.source}" is not among "sources". Add it there.')
         if entry.scope not in SCOPES:

@@ -1,5 +1,7 @@
 """Text and Markdown: for people, in mails, tickets and models' answers."""
 
+from decimal import Decimal
+
 from tollbook.core.text import printable
 from tollbook.spend.render.words import cost, dollars, faults, percent, period, reasons
 from tollbook.spend.report import Report, Sum
@@ -8,7 +10,7 @@ SECTIONS = {"Daily Totals": "day", "Region Summary": "region", "Model Summary": 
 
 
 def as_text(report: Report) -> str:
-    """The layout of the report that tollbook's forerunner printed, with money and cache beside the tokens."""
+    """Totals, then days, regions, models and users, a line each: a plain layout for mails and tickets."""
     total = report.total
     days = len(report.days)
     regions = ", ".join(printable(group.values[0] or "") for group in report.grouped(("region",))) or "no region"
@@ -22,6 +24,8 @@ def as_text(report: Report) -> str:
         f"Total Cache Write Tokens: {total.cache_write}",
         f"Total Errors: {total.errors}",
         f"Total Cost: {cost(total)}",
+        f"Cache Hit Rate: {percent(total.cache_hit_rate or Decimal(0))}",
+        f"Cache Saving: {'unpriced' if total.saving is None else dollars(total.saving)}",
     ]
     for title, dimension in SECTIONS.items():
         lines += ["", f"--- {title} ---"]

@@ -217,11 +217,10 @@ def _table(report: Report, width: int, top: int) -> Table:
     for group in listed:
         table.add_row(*_row(names[group.values], group.sum, report, wide, trends))
     if rest := report.groups[len(listed) :]:
-        usd = sum((group.sum.usd or Decimal(0) for group in rest), Decimal(0))
-        cells = (
-            [f"{len(rest)} more (--top 0)"] + [""] * (1 + 4 * wide + trends) + [dollars(usd), _share(usd, report, wide)]
-        )
-        table.add_row(*cells, style="dim")
+        together = Sum()
+        for group in rest:
+            together.take(group.sum)
+        table.add_row(*_row(f"{len(rest)} more (--top 0)", together, report, wide, trends), style="dim")
     return table
 
 

@@ -42,7 +42,7 @@ def plain(amount: Decimal | None) -> str | None:
 def compact(count: int) -> str:
     """`64.2M`."""
     for unit, size in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
-        if count >= size:
+        if count >= size * 0.99995:  # what would be shown as 1000.0 of the next
             return f"{count / size:.1f}{unit}"
     return str(count)
 

@@ -9,7 +9,8 @@ the last ones, a new entry begins on that day. So an old price is never overwrit
 later release omits stays in force. `since` is late by at most the gap between two releases: a week, but
 there is no release between 2023-12-14 and 2024-11-28.
 
-Every entry begins on the day of the release it names, which is the earliest that shows its rates. Some rates
+Every entry begins on the day of the release it names, which is the earliest that shows its rates; where we know
+better than that release, the entry says so (`corrected`, see `price_corrections.py`). Some rates
 are a source's mistake and are left out: those that return within `EXCURSION` to what they were, first rates
 that are mended within `EXCURSION` of a price's first day, and `MISTAKES`. The days before are unpriced then.
 
@@ -32,7 +33,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from price_corrections import MISTAKES, PRICE_LIST, global_rates, with_free_cache_writes, with_premium
+from price_corrections import MISTAKES, global_rates, with_free_cache_writes, with_premium
 from price_sources import IN_REGION, Key, Prices, Rates, genai_prices, litellm_prices
 
 HERE: Final = Path(__file__).resolve().parent
@@ -177,8 +178,6 @@ def book(entries: Sequence[Entry], retrieved: Mapping[str, str], today: date) ->
         }
         for release in sorted({entry.source for entry in entries})
     }
-    if any(entry.rates.by_kind.get("cache_write_5m") == 0 for entry in entries):
-        sources |= PRICE_LIST
     prices = [entry.as_json() for entry in sorted(entries, key=lambda entry: (entry.key, entry.since))]
     head = {"schema": "tollbook.prices/1", "currency": "USD", "unit": "per_million_tokens"}
     return "\n".join(

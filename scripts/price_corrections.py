@@ -7,19 +7,14 @@ from typing import Final
 
 from price_sources import IN_REGION, Plain, Prices
 
+# The names of the corrections, as they stand in the book beside the rates they changed.
+REGIONAL: Final = "regional_premium"
+FREE_WRITES: Final = "free_cache_writes"
+
 PREMIUM: Final = Decimal("1.1")
 FREE_CACHE_WRITES: Final = ("amazon.nova-pro-", "amazon.nova-lite-", "amazon.nova-2-lite-")
 # Usage types USE1-NovaPro-, USE1-NovaLite- and USE1-Nova2.0Lite-cache-write-input-token-count: $0.0000000000 per
-# 1K tokens. Read in public copies that quote AWS's price list, not at AWS itself.
-PRICE_LIST: Final = {
-    "aws price list 20260707080509": {
-        "package": "AmazonBedrock",
-        "version": "20260707080509",
-        "released": "2026-07-07",
-        "retrieved": "2026-11-22",
-        "url": "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonBedrock/20260707080509/us-east-1/index.json",
-    }
-}
+# 1K tokens, in AWS's price list 20260707080509. Read in public copies that quote it, not at AWS itself.
 # (model, input, output) that were never charged, and the reason to think so. The next rates take their place.
 MISTAKES: Final = {
     # Ten times AWS's price list: TitanEmbeddingV2-Text-input-tokens, $0.00002 per 1K tokens.
@@ -63,16 +58,20 @@ def with_premium(prices: Prices, known_global: set[tuple[str, str, Plain]]) -> P
             continue
         lower = rates.times(1 / PREMIUM)
         if key.scope != "global" and (key.model, key.tier, rates.plain) in known_global:
-            corrected[key] = rates.times(PREMIUM)
+            corrected[key] = replace(rates.times(PREMIUM), corrected=REGIONAL)
         elif key.scope == "global" and (key.model, key.tier, lower.plain) in known_global:
-            corrected[key] = lower
+            corrected[key] = replace(lower, corrected=REGIONAL)
     return corrected
 
 
 def with_free_cache_writes(prices: Prices) -> Prices:
-    """`prices`, where the Nova models whose cache writes AWS lists at $0.0000000000 say so. See `PRICE_LIST`."""
+    """`prices`, where the Nova models whose cache writes AWS lists at $0.0000000000 say so. See `FREE_CACHE_WRITES`."""
     free = {
-        key: replace(rates, by_kind={**rates.by_kind, "cache_write_5m": Decimal(0)})
+        key: replace(
+            rates,
+            by_kind={**rates.by_kind, "cache_write_5m": Decimal(0)},
+            corrected=" ".join(filter(None, (rates.corrected, FREE_WRITES))),
+        )
         for key, rates in prices.items()
         if key.model.startswith(FREE_CACHE_WRITES) and "cache_read" in rates.by_kind
     }

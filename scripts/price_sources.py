@@ -9,7 +9,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Context, Decimal
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -47,10 +47,15 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """USD per million tokens by kind; `above` holds those of a whole call whose prompt exceeds so many tokens."""
+    """USD per million tokens by kind; `above` holds those of a whole call whose prompt exceeds so many tokens.
+
+    Attributes:
+        corrected: what no source shows so, by the name of the correction.
+    """
 
     by_kind: Mapping[str, Decimal]
     above: Mapping[int, "Rates"]
+    corrected: str = field(default="", compare=False)
 
     @property
     def plain(self) -> "Plain":
@@ -64,7 +69,8 @@ class Rates:
     def as_json(self) -> dict[str, Any]:
         by_kind = {kind: f"{self.by_kind[kind]:f}" for kind in KINDS if kind in self.by_kind}
         above = {str(tokens): rates.as_json() for tokens, rates in sorted(self.above.items())}
-        return by_kind | ({"above": above} if above else {})
+        corrected = {"corrected": self.corrected} if self.corrected else {}
+        return by_kind | ({"above": above} if above else {}) | corrected
 
 
 Plain: TypeAlias = tuple[Decimal | None, Decimal | None]
@@ -112,8 +118,8 @@ def _litellm_key(name: str) -> Key | None:
 def _litellm_rates(entry: Mapping[str, Any]) -> dict[str, Rates]:
     """By tier, the rates in one entry of litellm's JSON, which are USD per token."""
     by_tier: dict[str, dict[int, dict[str, Decimal]]] = {}
-    for field, usd in entry.items():
-        match = _LITELLM_RATE.fullmatch(field)
+    for cost_field, usd in entry.items():
+        match = _LITELLM_RATE.fullmatch(cost_field)
         if match and usd:
             kind, thousands, tier = match.groups(default="")
             by_size = by_tier.setdefault(tier, {})
@@ -190,8 +196,8 @@ def _genai_rates(prices: Any, on: date) -> Rates | None:
     if "input_audio_mtok" in prices:
         return None
     by_size: dict[int, dict[str, Decimal]] = {}
-    for field, kind in _GENAI_KINDS.items():
-        usd = prices.get(field)
+    for cost_field, kind in _GENAI_KINDS.items():
+        usd = prices.get(cost_field)
         if isinstance(usd, Mapping):
             for step in usd["tiers"]:
                 # Releases differ in whether 272,000 is the last cheap token or the first dear one (271,999).

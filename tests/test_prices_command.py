@@ -162,8 +162,8 @@ def test_a_rate_is_shown_with_its_place_tier_first_day_and_source(tollbook: Toll
     shown = tollbook("prices", "show", "us.amazon.nova-pro").out
     lines = [" ".join(line.split()) for line in shown.splitlines()]
     assert "amazon.nova-pro-v1:0 us" in lines
-    assert "any default 2026-09-27 0.8 3.2 0.2 0 - 2" in lines
-    assert "any flex 2026-10-18 0.4 1.6 0.1 0 - 3" in lines
+    assert "any default 2026-09-27 0.8 3.2 0.2 0 - 2*" in lines
+    assert "any flex 2026-10-18 0.4 1.6 0.1 0 - 3*" in lines
     assert "2 litellm 1.103.0, released 2026-09-27, read 2026-11-22" in lines
     assert "https://github.com/BerriAI/litellm/blob/main/model_prices_and_context_window.json" in lines
 

@@ -49,6 +49,7 @@ class PriceEntry(RatesEntry, forbid_unknown_fields=True, omit_defaults=True, kw_
     region: str | None = None
     tier: str = "default"
     source: str = ""
+    corrected: str = ""
     above: dict[str, RatesEntry] = {}
 
 
@@ -113,6 +114,7 @@ def read_prices(content: bytes, name: str) -> list[Rate]:
                 sources.get(entry.source, own),
                 _rates(entry, where),
                 {_step(step, where): _rates(above, f"{where} above {step}") for step, above in entry.above.items()},
+                entry.corrected,
             )
         )
     return rates
@@ -179,6 +181,7 @@ def _entry(rate: Rate) -> PriceEntry:
         region=rate.region,
         tier=rate.tier,
         source=rate.source.name,
+        corrected=rate.corrected,
         above={str(step): RatesEntry(**_amounts(above)) for step, above in rate.above.items()},
     )
 

@@ -69,6 +69,7 @@ class Rate(msgspec.Struct, frozen=True):
         tier: the service tier, `default` for the standard one.
         since: the first day, in UTC, on which `source` is known to show it.
         above: by prompt size in tokens, the rates of calls whose prompts are larger.
+        corrected: the names of the corrections that made these rates of those that `source` shows, or empty.
     """
 
     model: str
@@ -79,6 +80,7 @@ class Rate(msgspec.Struct, frozen=True):
     source: Source
     rates: Rates
     above: Mapping[int, Rates] = {}
+    corrected: str = ""
 
     def rates_for(self, context: int) -> Rates:
         """The rates of calls whose prompts exceed `context` tokens, one of `CONTEXT_STEPS` or 0."""

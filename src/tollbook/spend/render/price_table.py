@@ -46,6 +46,10 @@ def show_prices(rates: Sequence[Rate], notes: Sequence[str], console: Console) -
         for source, number in sources.items():
             if source.url == url:
                 _line(console, f"{number:>3} {_about(source)}", "dim")
+    if any(rate.corrected for rate in rates):
+        _line(
+            console, "\n  * corrected: the source shows other figures (docs/prices.md)", "dim"
+        )
     for note in notes:
         _line(console, printable(note), "dim")
 
@@ -69,7 +73,13 @@ def refreshed(offers: Sequence[OfferReading], prices: Continued) -> Iterator[str
 def _rows(rate: Rate, source: int) -> Iterator[tuple[str, ...]]:
     """A row, and one more for each size from which prompts cost more."""
     region = printable(rate.region) if rate.region else "any"
-    yield region, printable(rate.tier), str(rate.since), *_amounts(rate.rates), str(source)
+    yield (
+        region,
+        printable(rate.tier),
+        str(rate.since),
+        *_amounts(rate.rates),
+        f"{source}{'*' if rate.corrected else ''}",
+    )
     for step, above in sorted(rate.above.items()):
         yield "", "", f"> {step // 1000}K", *_amounts(above), ""
 

@@ -35,11 +35,9 @@ bench: $(INSTALLED)  ## tollbook beside DuckDB, alternating; some minutes and 4 
 	@$(BIN)/python bench/compare_duckdb.py
 
 prices: $(INSTALLED)  ## builds the price book anew from the releases in scripts/price_releases.txt (1.3 GB to download)
-	@$(BIN)/pip install --quiet uv
 	@$(BIN)/python scripts/build_price_book.py
 
 lock: $(INSTALLED)  ## pins the newest versions, with hashes and without addresses
-	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header pyproject.toml --group dev -o requirements/dev.txt
 

@@ -47,9 +47,7 @@ def show_prices(rates: Sequence[Rate], notes: Sequence[str], console: Console) -
             if source.url == url:
                 _line(console, f"{number:>3} {_about(source)}", "dim")
     if any(rate.corrected for rate in rates):
-        _line(
-            console, "\n  * corrected: the source shows other figures (docs/prices.md)", "dim"
-        )
+        _line(console, "\n  * corrected: the source shows other figures (docs/prices.md)", "dim")
     for note in notes:
         _line(console, printable(note), "dim")
 

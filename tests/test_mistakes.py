@@ -73,6 +73,7 @@ def test_one_sentence_and_no_traceback(ask: Ask, tmp_path: Path, log: str, words
         ('{"input": "1", "scope": "moon"}', 'the scope "moon" is not known'),
         ('{"input": "1", "source": "hearsay"}', '"hearsay" is not among "sources"'),
         ('{"input": "1", "since": "soon"}', "Invalid RFC3339 encoded date"),
+        ('{"input": "1", "model": "us.amazon.nova-pro-v1:0"}', "the model has a profile's prefix"),
         (
             '{"input": "1", "above": {"1000": {"input": "2"}}}',
             '"above" knows prompts above 100000, 128000, 200000, 272000',
@@ -86,6 +87,13 @@ def test_a_price_file_that_cannot_be_trusted(ask: Ask, tmp_path: Path, log: str,
     assert answer.code == 1
     assert says in answer.err
     assert answer.err.count("\n") == 1
+
+
+def test_a_price_file_that_says_two_things_of_one(ask: Ask, tmp_path: Path, log: str) -> None:
+    entry = '{"model": "m.x", "scope": "us", "since": "2026-01-01", "input": "%s"}'
+    answer = ask("report", log, "--prices", price_file(tmp_path, f"{entry % 1}, {entry % 99}"))
+    assert (answer.code, answer.err.count("\n")) == (1, 1)
+    assert "price 2 (m.x): an entry before it is for the same thing" in answer.err
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,16 @@ def test_the_day_of_the_price_is_the_day_in_utc(ask: Ask, tmp_path: Path) -> Non
     assert (group["day"], group["cost_usd"]) == ("2026-11-19", "4")
 
 
+def test_times_with_an_offset_are_the_instants_they_name(ask: Ask, tmp_path: Path) -> None:
+    times = ["2026-11-20T23:30:00-01:00", "2026-11-21T00:29:59+01:00", "2026-11-21T01:00:00.123+00:00"]
+    found = report(ask, tmp_path, times, "--by", "hour")
+    assert [(group["hour"][:13], group["calls"]) for group in found["groups"]] == [
+        ("2026-11-20T23", 1),
+        ("2026-11-21T00", 1),
+        ("2026-11-21T01", 1),
+    ]
+
+
 def test_a_log_without_records_has_no_window(ask: Ask, tmp_path: Path) -> None:
     path = tmp_path / "empty.jsonl"
     path.write_bytes(b"")

@@ -35,6 +35,8 @@ EXPECTED = {
     "two-records-on-a-line": (3, 0, False),
     "record-over-two-lines": (2, 0, False),
     "surrogate-in-a-body": (1, 0, False),
+    "half-a-letter-before-events": (0, 1, False),
+    "brackets-that-do-not-match": (0, 1, True),
 }
 
 

@@ -126,6 +126,7 @@ _TOKEN = re.compile(
 )
 _EVENTS: Final = b'"events"'
 _DEEPEST: Final = 1000
+_OPENS: Final = {b"}": b"{", b"]": b"["}
 
 
 def objects(pieces: Iterator[bytes], not_json: Callable[[], None]) -> Iterator[bytes]:
@@ -209,6 +210,8 @@ class _Scan:
             if len(self._open) > _DEEPEST:
                 raise BrokenDocument(f"it is nested deeper than {_DEEPEST} levels")
         elif text in (b"}", b"]"):
+            if self._open[-1:] != [_OPENS[text]]:
+                raise BrokenDocument("a bracket is closed that was not opened")
             if self._open and len(self._open) == self._taken_at:
                 yield self._buffer[self._start : self._position]
                 self._start, self._taken_at = -1, 0

@@ -199,7 +199,7 @@ def _is_document(line: bytes) -> bool:
         return True
     try:
         return b'"events"' in line and "events" in msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return _EVENTS_FIRST.match(line) is not None
 
 

@@ -169,6 +169,8 @@ def _loose(text: bytes) -> _LooseRecord:
             raise Rejected(Reason.NOT_AN_INVOCATION) from None
         except _UNDECODABLE:
             # Half a character in a prompt, as some programs cut them, is more than msgspec bears.
+            if not text.lstrip().startswith(b"{"):
+                raise Rejected(Reason.NOT_JSON, text) from None
             found = json.loads(text)
             for name in ("input", "output"):
                 if isinstance(part := found.get(name), dict):

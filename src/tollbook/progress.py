@@ -22,8 +22,9 @@ def reading() -> Iterator[Callable[[int, int], None]]:
 
     def tell(done: int, total: int) -> None:
         if total and time.monotonic() - began > _PATIENCE_S:
+            bar.update(task, completed=min(done, total), total=total)
             bar.start()
-            bar.update(task, completed=min(done, total), total=total, refresh=True)
+            bar.refresh()
 
     try:
         yield tell

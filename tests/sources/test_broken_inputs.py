@@ -107,7 +107,7 @@ def test_brackets_without_end_are_given_up(ask: Ask, tmp_path: Path) -> None:
     assert any("nested deeper than" in note for note in report["notes"])
 
 
-class TestWhatAFreshReaderFound:
+class TestWhatAReviewFound:
     def test_a_provisioned_model_has_no_price_by_the_token_even_when_its_model_is_named(
         self, ask: Ask, tmp_path: Path
     ) -> None:

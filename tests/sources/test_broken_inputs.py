@@ -108,6 +108,13 @@ def test_brackets_without_end_are_given_up(ask: Ask, tmp_path: Path) -> None:
 
 
 class TestWhatAReviewFound:
+    def test_a_long_page_on_one_line_may_begin_with_its_token(self, ask: Ask, tmp_path: Path) -> None:
+        events = [{"timestamp": 1795166102000, "message": json.dumps(call(body={"x": "y" * 900}))} for _ in range(200)]
+        path = tmp_path / "page.json"
+        path.write_text(json.dumps({"nextToken": "f/1", "n": 2, "more": None, "events": events}))
+        report = ask("report", str(path), "--format", "json").json
+        assert (report["totals"]["calls"], report["rejected"]["lines"]) == (200, 0)
+
     def test_a_provisioned_model_has_no_price_by_the_token_even_when_its_model_is_named(
         self, ask: Ask, tmp_path: Path
     ) -> None:

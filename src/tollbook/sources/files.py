@@ -200,10 +200,11 @@ def _is_document(line: bytes) -> bool:
     try:
         return b'"events"' in line and "events" in msgspec.json.decode(line, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return _EVENTS_FIRST.match(line) is not None
+        return _BEGINS_EVENTS.match(line) is not None  # a page on one line that is longer than a block
 
 
-_EVENTS_FIRST: Final = re.compile(rb'\{\s*"events"\s*:')
+# An object whose `events` come first, or after nothing but texts, numbers and words, such as a token.
+_BEGINS_EVENTS: Final = re.compile(rb'\{\s*(?:"[^"]*"\s*:\s*(?:"[^"]*"|[\w.+-]+)\s*,\s*)*"events"\s*:')
 
 
 def _between(stream: IO[bytes], start: int, end: int) -> Iterator[bytes]:

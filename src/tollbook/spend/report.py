@@ -16,7 +16,7 @@ from tollbook.spend.principal import UNKNOWN, without_session
 from tollbook.spend.query import TAG, Query
 from tollbook.spend.record import Reason
 from tollbook.spend.tally import Counted
-from tollbook.spend.usage import UNSEEN
+from tollbook.spend.usage import UNSEEN, Usage
 from tollbook.spend.window import days_of, start_of
 
 NOT_IN_THESE_LOGS: Final = "not in these logs: bedrock-mantle, batch, async"
@@ -56,13 +56,7 @@ class Sum:
 
     def add(self, row: PricedRow, day: date) -> None:
         """Takes in a row of the local `day`."""
-        usage = row.usage_row.usage
-        self.calls += usage.calls
-        self.errors += usage.errors
-        self.input += usage.input
-        self.output += usage.output
-        self.cache_read += usage.cache_read
-        self.cache_write += usage.cache_write
+        self._count(row.usage_row.usage)
         self.statuses |= row.statuses
         if row.usd is not None and row.saving is not None:
             self._priced = True
@@ -72,16 +66,19 @@ class Sum:
 
     def take(self, other: "Sum") -> None:
         """Takes in what another sum holds, but for its days."""
-        self.calls += other.calls
-        self.errors += other.errors
-        self.input += other.input
-        self.output += other.output
-        self.cache_read += other.cache_read
-        self.cache_write += other.cache_write
+        self._count(other)
         self.statuses |= other.statuses
         self._priced |= other._priced
         self._usd += other._usd
         self._saving += other._saving
+
+    def _count(self, more: "Usage | Sum") -> None:
+        self.calls += more.calls
+        self.errors += more.errors
+        self.input += more.input
+        self.output += more.output
+        self.cache_read += more.cache_read
+        self.cache_write += more.cache_write
 
     @property
     def tokens(self) -> int:

@@ -6,12 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test check lint types layers fuzz bench lock prices sample clean
+.PHONY: help demo test check lint types layers conformance fuzz bench soak lock prices sample clean
 
 help:  ## says what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: $(INSTALLED)  ## a priced report of the sample logs that come with tollbook
+demo: $(INSTALLED)  ## a server on the sample logs, asked over MCP what Bedrock cost; then the same on the terminal
+	@$(BIN)/python scripts/demo.py
+	@echo; echo '$$ tollbook report examples/bedrock-logs.jsonl.gz --names examples/names.json --days 14 --now 2026-11-22T12:00Z'
 	@XDG_DATA_HOME=$(VENV)/no-prices-of-yours $(BIN)/tollbook report examples/bedrock-logs.jsonl.gz --names examples/names.json --days 14 --now 2026-11-22T12:00Z
 
 test: $(INSTALLED)  ## every test, with branch coverage
@@ -28,6 +30,9 @@ types: $(INSTALLED)  ## mypy, strict
 layers: $(INSTALLED)  ## import-linter
 	@$(BIN)/lint-imports --no-cache
 
+conformance: $(INSTALLED)  ## the official MCP conformance suite, against one instance and two; writes docs/conformance.md
+	@$(BIN)/python -m tests.conformance --table docs/conformance.md
+
 fuzz: $(INSTALLED)  ## ten minutes of bytes that no one expects (a campaign, not part of the tests)
 	@$(BIN)/python bench/fuzz_records.py --minutes 10
 
@@ -40,12 +45,14 @@ prices: $(INSTALLED)  ## builds the price book anew from the releases in scripts
 lock: $(INSTALLED)  ## pins the newest versions, with hashes and without addresses
 	@$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header pyproject.toml --group dev -o requirements/dev.txt
+	@cd tests/conformance && ../../$(BIN)/npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved \
+		--no-audit --no-fund --silent
 
 sample: $(INSTALLED)  ## makes the sample logs anew
 	@$(BIN)/python scripts/make_sample.py
 
 clean:  ## removes what the targets made
-	@rm -rf $(VENV) dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) tests/conformance/node_modules dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(INSTALLED): requirements/dev.txt pyproject.toml
 	@echo "Setting up $(VENV) …"

@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_report(commands)
     _add_prices(commands)
+    _add_serve(commands)
     return parser
 
 
@@ -148,6 +149,37 @@ def _add_prices(commands: Any) -> None:
         metavar="FILE|URL",
         help="another offer file of AWS, here or at an https address, such as that of another region",
     )
+
+
+def _add_serve(commands: Any) -> None:
+    from tollbook.app.settings import SETTINGS
+
+    serve = commands.add_parser(
+        "serve",
+        help="answers MCP clients: Claude, Cursor, VS Code and others",
+        description="Serves the report to MCP clients, over HTTP at http://127.0.0.1:3000/mcp or with --stdio.",
+        epilog="Each setting can be given by its variable in the environment too; a flag goes before it.",
+        allow_abbrev=False,
+    )
+    serve.set_defaults(do=_serve)
+    serve.add_argument("--stdio", action="store_true", help="serve one local host on the standard input and output")
+    for setting in SETTINGS:
+        default = "" if setting.default is None else f" (default: {setting.default})"
+        serve.add_argument(
+            setting.flag,
+            metavar=setting.metavar,
+            help=f"{setting.what}{default} [{setting.variable}]".replace("%", "%%"),
+        )
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from tollbook.app.serve import serve, serve_stdio
+    from tollbook.app.settings import SETTINGS
+
+    gc.enable()
+    flags = {setting.name: getattr(options, setting.name) for setting in SETTINGS}
+    (serve_stdio if options.stdio else serve)(flags)
+    return 0
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ TollbookError                 one sentence for the user: what happened, and what
 ├── SourceError               the logs cannot be read: exit code 1
 ├── PriceFileError            a price file cannot be trusted: exit code 1
 ├── UnknownPrice              nothing is on record for a model or a day (`spend.prices`)
+├── StoreDown                 what instances share cannot be reached: exit code 1
 └── Truncated, BrokenDocument a file is not whole; what was readable was counted (`sources.blocks`)
 """
 
@@ -27,6 +28,10 @@ class SourceError(TollbookError):
 
 class PriceFileError(TollbookError):
     """A file of prices is not in the form that `docs/prices.md` describes."""
+
+
+class StoreDown(TollbookError):
+    """What instances share (sessions, running calls, reports) cannot be reached just now."""
 
 
 def why(fault: OSError | ValueError) -> str:

@@ -57,14 +57,29 @@ def read_files(
 ) -> Reading:
     """Counts the records in `sources`: files, folders, globs, or `-` for the standard input.
 
+    Raises:
+        SourceError: something cannot be read.
+    """
+    return read_found(log_files(sources), query, progress, processes, names)
+
+
+def read_found(
+    files: Sequence[LogFile],
+    query: Query,
+    progress: Progress,
+    processes: int | None = None,
+    names: Mapping[str, Named] | None = None,
+) -> Reading:
+    """Counts the records in `files`.
+
     Args:
+        progress: called after every block; what it raises ends the reading, where one process reads.
         names: what opaque model ids stand for.
         processes: at most so many; by default one for each processor.
 
     Raises:
         SourceError: something cannot be read.
     """
-    files = log_files(sources)
     total = sum(file.size for file in files)
     is_small = processes is None and total < _STRIPED
     most = 1 if is_small or any(file.is_stream for file in files) else processes or _processors()
@@ -170,10 +185,9 @@ def _told(pieces: Iterator[bytes], stream: IO[bytes], share: Share, done: Callab
     position = share.start
     for piece in pieces:
         yield piece
-        if not share.file.is_stream:
-            now = stream.tell()
-            done((now - position) // share.stripes)
-            position = now
+        now = position if share.file.is_stream else stream.tell()
+        done((now - position) // share.stripes)
+        position = now
 
 
 def _count_lines(pieces: Iterator[bytes], share: Share, tally: Tally) -> None:

@@ -1,4 +1,4 @@
-"""What a report is asked: which stretch of time, and by what it groups."""
+"""What a report is asked: which stretch of time, by what it groups, and which calls it counts."""
 
 from typing import Final
 
@@ -26,11 +26,37 @@ DIMENSIONS: Final = (
 )
 
 
+class Filter(msgspec.Struct, frozen=True):
+    """Which calls to count. An empty text leaves out none.
+
+    Attributes:
+        region, account: as the log has them.
+        principal: a part of who called, in any case.
+        model: a part of the model's id, of its short name or of its profile's, in any case.
+    """
+
+    region: str = ""
+    account: str = ""
+    principal: str = ""
+    model: str = ""
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Those it looks at."""
+        return tuple(name for name in self.__struct_fields__ if getattr(self, name))
+
+
 class Query(msgspec.Struct, frozen=True):
-    """A window and the dimensions to group by, as written: `day`, `model`, `tag:team`, …"""
+    """A window, the dimensions to group by, as written (`day`, `model`, `tag:team`, …), and which calls to count."""
 
     window: Window
     by: tuple[str, ...] = ()
+    only: Filter = Filter()
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The dimensions that rows must tell: those to group by, and those to filter by."""
+        return tuple(dict.fromkeys((*self.by, *self.only.dimensions)))
 
     @property
     def by_hour(self) -> bool:
@@ -42,8 +68,11 @@ class Query(msgspec.Struct, frozen=True):
         return tuple(dimension.removeprefix(TAG) for dimension in self.by if dimension.startswith(TAG))
 
 
-def dimensions_of(text: str) -> tuple[str, ...]:
+def dimensions_of(text: str, option: str = "--by") -> tuple[str, ...]:
     """The dimensions in `text`, separated by commas; a hyphen is as good as an underscore.
+
+    Args:
+        option: where it was given, for the message.
 
     Raises:
         UsageError: one is unknown, or there is none.
@@ -51,14 +80,14 @@ def dimensions_of(text: str) -> tuple[str, ...]:
     found = []
     for word in filter(None, (word.strip() for word in text.split(","))):
         if not word.isprintable():
-            raise UsageError(f"--by {word!a} holds characters that no one can see. Leave them out.")
+            raise UsageError(f"{option} {word!a} holds characters that no one can see. Leave them out.")
         name = word if word.startswith(TAG) else word.replace("-", "_").lower()
         if name not in DIMENSIONS and not name.removeprefix(TAG) != name != TAG:
             raise UsageError(
-                f"--by '{word}' is not known. Choose from {', '.join(DIMENSIONS)} and tag:KEY, separated by commas."
+                f"{option} '{word}' is not known. Choose from {', '.join(DIMENSIONS)} and tag:KEY, separated by commas."
             )
         if name not in found:
             found.append(name)
     if not found:
-        raise UsageError(f"--by needs at least one of {', '.join(DIMENSIONS)} or tag:KEY.")
+        raise UsageError(f"{option} needs at least one of {', '.join(DIMENSIONS)} or tag:KEY.")
     return tuple(found)

@@ -9,11 +9,12 @@ from typing import Final
 
 import msgspec
 
-from tollbook.spend.model import Named
+from tollbook.core.text import printable
+from tollbook.spend.model import Model, Named, label
 from tollbook.spend.prices import STANDARD, PriceBook
 from tollbook.spend.pricing import PricedRow, Status, priced
 from tollbook.spend.principal import UNKNOWN, without_session
-from tollbook.spend.query import TAG, Query
+from tollbook.spend.query import TAG, Filter, Query
 from tollbook.spend.record import Reason
 from tollbook.spend.tally import Counted
 from tollbook.spend.usage import UNSEEN, Usage
@@ -209,12 +210,42 @@ def report_of(
         first, last = (time.astimezone(window.zone).date() for time in (counted.first, counted.last))
         since = since or start_of(first, window.zone)
         until = until or start_of(last + timedelta(days=1), window.zone)
-    rows = tuple(priced(counted.rows(), book, names))
+    rows = tuple(_let_through(priced(counted.rows(), book, names), query))
     rejected = {reason: count for reason, count in sorted(counted.rejected.items()) if count}
-    return Report(since, until, query, by, rows, rejected, counted.duplicates, (*notes, *_notes(counted, rows)))
+    return Report(
+        since, until, query, by, rows, rejected, counted.duplicates, (*notes, *_notes(counted, rows, query.only))
+    )
 
 
-def _notes(counted: Counted, rows: Iterable[PricedRow]) -> Iterable[str]:
+def _let_through(rows: Iterable[PricedRow], query: Query) -> Iterable[PricedRow]:
+    """Those of `rows` that the query's filter lets through."""
+    only = query.only
+    if not only.dimensions:
+        return rows
+    (principal_of,) = _getters_of(("principal",), query)
+
+    @cache
+    def is_model(model: Model) -> bool:
+        return _any_holds((model.id, label(model.id), model.profile), only.model)
+
+    return (
+        row
+        for row in rows
+        if only.region in ("", row.usage_row.key.region)
+        and only.account in ("", row.usage_row.key.account)
+        and is_model(row.model)
+        and _any_holds((principal_of(row, date.min) or "",), only.principal)
+    )
+
+
+def _any_holds(names: Iterable[str], part: str) -> bool:
+    return any(part.casefold() in name.casefold() for name in names)
+
+
+def _notes(counted: Counted, rows: Iterable[PricedRow], only: Filter) -> Iterable[str]:
+    if asked := only.dimensions:
+        values = ", ".join(f"{name} {printable(getattr(only, name))}" for name in asked)
+        yield f"only calls with {values}; rejected lines, duplicates and what is left out count all that was read"
     if counted.outside:
         yield f"left out, since they lie outside the window: {counted.outside:,} records"
     if counted.tokenless:
@@ -250,7 +281,7 @@ def _day(start: int, query: Query) -> date:
 _Value = Callable[[PricedRow, date], str | None]
 
 
-def _values_of(by: tuple[str, ...], query: Query) -> Callable[[PricedRow, date], Values]:
+def _getters_of(by: tuple[str, ...], query: Query) -> list[_Value]:
     def hour(row: PricedRow, _: date) -> str:
         return datetime.fromtimestamp(row.usage_row.key.start, query.window.zone).isoformat()
 
@@ -260,10 +291,14 @@ def _values_of(by: tuple[str, ...], query: Query) -> Callable[[PricedRow, date],
 
     def principal(row: PricedRow, _: date) -> str:
         who = row.usage_row.key.who or UNKNOWN
-        return without_session(who) if "session" in query.by else who
+        return without_session(who) if "session" in query.needed else who
 
     own = {"hour": hour, "principal": principal}
-    getters = [own.get(name) or _VALUES.get(name) or tag(name.removeprefix(TAG)) for name in by]
+    return [own.get(name) or _VALUES.get(name) or tag(name.removeprefix(TAG)) for name in by]
+
+
+def _values_of(by: tuple[str, ...], query: Query) -> Callable[[PricedRow, date], Values]:
+    getters = _getters_of(by, query)
     return lambda row, day: tuple([value(row, day) for value in getters])
 
 

@@ -29,7 +29,7 @@ _LAST_INSTANT: Final = datetime.max.replace(tzinfo=UTC)
 _MOST_ARNS_KEPT: Final = 4096
 _identity_of = attrgetter("accountId", "region", "requestId")
 
-# Fields of a record that are only looked at if a query groups by them.
+# Fields of a record that are only looked at if a query asks for them.
 _ASKED: Final = {
     "account": "accountId",
     "inference_region": "inferenceRegion",
@@ -79,10 +79,10 @@ class Tally:
         self._specials: dict[str, int] = {}
         self._rows: dict[_Key, _Counts] = {}
         self._folded: dict[str | None, str] = {}
-        by = query.by
-        self._fold = session_of if "session" in by else principal_of if "principal" in by else None
-        self._unseen_tier = UNSEEN if "tier" in by else ""
-        self._asked = tuple(name for name in _ASKED if name in by)
+        needed = query.needed
+        self._fold = session_of if "session" in needed else principal_of if "principal" in needed else None
+        self._unseen_tier = UNSEEN if "tier" in needed else ""
+        self._asked = tuple(name for name in _ASKED if name in needed)
         self._fields_of = attrgetter("modelId", "region", *(_ASKED[name] for name in self._asked))
 
     def read(self, block: bytes) -> None:

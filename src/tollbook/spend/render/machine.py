@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -10,14 +11,19 @@ import msgspec
 
 from tollbook.core.text import json_safe, printable
 from tollbook.spend.render.words import plain
-from tollbook.spend.report import Report, Sum
+from tollbook.spend.report import Group, Report, Sum
 
 SCHEMA: Final = "tollbook.report/1"
 
 
 def as_json(report: Report) -> str:
     """The report as one JSON object, with a line break at its end."""
-    document = {
+    return json_safe(msgspec.json.format(msgspec.json.encode(document(report)), indent=1).decode()) + "\n"
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report as `docs/report-schema.json` has it."""
+    return {
         "schema": SCHEMA,
         "window": {
             "since": _instant(report.since, report),
@@ -25,15 +31,8 @@ def as_json(report: Report) -> str:
             "tz": report.query.window.zone.key,
         },
         "group_by": list(report.by),
-        "totals": _measures(report.total),
-        "groups": [
-            {
-                **dict(zip(report.by, group.values, strict=True)),
-                **_measures(group.sum),
-                "status": sorted(group.sum.statuses),
-            }
-            for group in report.groups
-        ],
+        "totals": measures(report.total),
+        "groups": [_row(report.by, group) for group in report.groups],
         "unpriced": {
             "calls": sum(entry.calls for entry in report.unpriced),
             "tokens": sum(entry.tokens for entry in report.unpriced),
@@ -43,21 +42,35 @@ def as_json(report: Report) -> str:
         "duplicates": report.duplicates,
         "notes": list(report.notes),
     }
-    return json_safe(msgspec.json.format(msgspec.json.encode(document), indent=1).decode()) + "\n"
+
+
+def _row(by: tuple[str, ...], group: Group) -> dict[str, Any]:
+    return {
+        **dict(zip(by, group.values, strict=True)),
+        **measures(group.sum),
+        "status": sorted(group.sum.statuses),
+    }
 
 
 def as_csv(report: Report) -> str:
     """The groups as CSV (RFC 4180) with a header line; money in full, empty where unpriced."""
+    return csv_of(report.by, (_row(report.by, group) for group in report.groups))
+
+
+def csv_of(by: Sequence[str], groups: Iterable[Mapping[str, Any]]) -> str:
+    """The same from the `groups` of a document that is grouped `by`."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([*report.by, *_measures(Sum()), "status"])
-    for group in report.groups:
-        values = ["" if value is None else _cell(value) for value in group.values]
-        writer.writerow([*values, *_measures(group.sum).values(), " ".join(sorted(group.sum.statuses))])
+    names = list(measures(Sum()))
+    writer.writerow([*by, *names, "status"])
+    for group in groups:
+        values = ["" if group[name] is None else _cell(group[name]) for name in by]
+        writer.writerow([*values, *(group[name] for name in names), " ".join(group["status"])])
     return text.getvalue()
 
 
-def _measures(total: Sum) -> dict[str, Any]:
+def measures(total: Sum) -> dict[str, Any]:
+    """What every group and the totals tell."""
     return {
         "calls": total.calls,
         "errors": total.errors,

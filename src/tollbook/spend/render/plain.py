@@ -1,21 +1,35 @@
 """Text and Markdown: for people, in mails, tickets and models' answers."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from tollbook.core.text import printable
-from tollbook.spend.render.words import cost, dollars, faults, percent, period, reasons
-from tollbook.spend.report import Report, Sum
+from tollbook.spend.render.words import NONE, cost, dollars, faults, percent, period, reasons
+from tollbook.spend.report import Group, Report
 
 SECTIONS = {"Daily Totals": "day", "Region Summary": "region", "Model Summary": "model", "User Summary": "principal"}
 
 
 def as_text(report: Report) -> str:
     """Totals, then days, regions, models and users, a line each: a plain layout for mails and tickets."""
-    total = report.total
     days = len(report.days)
     regions = ", ".join(printable(group.values[0] or "") for group in report.grouped(("region",))) or "no region"
-    lines = [
-        f"Bedrock Daily Usage Report (Past {days} day{'' if days == 1 else 's'} - {regions})",
+    lines = head(report, f"Past {days} day{'' if days == 1 else 's'} - {regions}")
+    for title, dimension in SECTIONS.items():
+        lines += ["", f"--- {title} ---", *(line(group) for group in report.grouped((dimension,)))]
+    return "\n".join([*lines, "", "--- Notes ---", *remarks(report)]) + "\n"
+
+
+def shortened(text: str, most: int | None) -> str:
+    """`text`, or the beginning of it and `…`: no more than `most` characters."""
+    return text if most is None or len(text) <= most else f"{text[: most - 1]}…"
+
+
+def head(report: Report, asked: str) -> list[str]:
+    """The title, with what was `asked`, and the totals."""
+    total = report.total
+    return [
+        f"Bedrock Daily Usage Report ({asked})",
         f"Total Requests: {total.calls}",
         f"Total Input Tokens: {total.input}",
         f"Total Completion Tokens: {total.output}",
@@ -27,15 +41,20 @@ def as_text(report: Report) -> str:
         f"Cache Hit Rate: {percent(total.cache_hit_rate or Decimal(0))}",
         f"Cache Saving: {'unpriced' if total.saving is None else dollars(total.saving)}",
     ]
-    for title, dimension in SECTIONS.items():
-        lines += ["", f"--- {title} ---"]
-        lines += [f"{printable(group.values[0] or '')}: {_line(group.sum)}" for group in report.grouped((dimension,))]
-    lines += ["", "--- Notes ---", *faults(report), *(f"  {reason}" for reason in reasons(report)), *report.notes]
-    return "\n".join(lines) + "\n"
 
 
-def _line(total: Sum) -> str:
+def remarks(report: Report) -> Iterator[str]:
+    """What belongs beside the figures."""
+    yield from faults(report)
+    yield from (f"  {reason}" for reason in reasons(report))
+    yield from report.notes
+
+
+def line(group: Group, most: int | None = None) -> str:
+    """A group's values, of each no more than `most` characters, and its figures."""
+    total, names = group.sum, (NONE if value is None else printable(value) for value in group.values)
     return (
+        f"{', '.join(shortened(name, most) for name in names)}: "
         f"Requests={total.calls}, Input={total.input}, Completion={total.output}, Total={total.input + total.output}, "
         f"Cache Read={total.cache_read}, Cache Write={total.cache_write}, Errors={total.errors}, Cost={cost(total)}"
     )

@@ -1,0 +1,90 @@
+"""One HTTP request, and what is answered without any work: constant sentences, as JSON-RPC errors."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+import msgspec
+
+from tollbook.core.caller import ANYONE
+from tollbook.hosting import jsonrpc
+from tollbook.hosting.log import Trace
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+"""ASGI's, as https://asgi.readthedocs.io/en/latest/specs/www.html has them."""
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+JSON: Final = (b"content-type", b"application/json")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A whole response."""
+
+    status: int
+    body: bytes = b""
+    headers: Headers = ()
+
+
+class Exchange:
+    """One HTTP request and where its response goes.
+
+    Attributes:
+        also: headers that its response has whatever it is.
+    """
+
+    __slots__ = ("also", "caller", "receive", "scope", "send", "trace")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope, self.receive = scope, receive
+        self.caller, self.trace = ANYONE, Trace()
+        self.also: Headers = ()
+
+        async def send_with(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                self.trace.status = message["status"]
+                if self.also:
+                    message["headers"] = [*message["headers"], *self.also]
+            await send(message)
+
+        self.send: Send = send_with
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of that lower-case name."""
+        for key, value in self.scope["headers"]:
+            if key == name:
+                return str(value, "latin-1")
+        return None
+
+    async def answer(self, answer: Answer) -> None:
+        """Sends a whole response."""
+        length = (b"content-length", b"%d" % len(answer.body))
+        headers = [*((JSON,) if answer.body else ()), length, *answer.headers]
+        await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": answer.body})
+
+
+class Refusal(Exception):
+    """A request is answered with an error at once."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: int = jsonrpc.INVALID_REQUEST,
+        *,
+        headers: Headers = (),
+        request_id: jsonrpc.Id | None = None,
+        data: object = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.headers = status, code, headers
+        self.request_id, self.data = request_id, data
+
+    @property
+    def answer(self) -> Answer:
+        return Answer(self.status, jsonrpc.error(self.request_id, self.code, str(self), self.data), self.headers)
+
+
+ACCEPTED: Final = Answer(202)

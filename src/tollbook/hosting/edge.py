@@ -1,0 +1,130 @@
+"""What a request must be before anything is done for it. Cheap, and without any state."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+from tollbook.hosting.answers import Answer, Exchange, Headers, Refusal
+from tollbook.hosting.settings import HostSettings
+
+_SLOWEST_BODY_S: Final = 30.0
+
+_EXPOSED: Final = b"Mcp-Session-Id, Mcp-Protocol-Version, WWW-Authenticate, Retry-After"
+_PREFLIGHT: Final = (
+    (b"access-control-allow-methods", b"GET, POST, DELETE"),
+    # A wildcard stands for every name but Authorization, Mcp-Param-… among them.
+    # https://fetch.spec.whatwg.org/#cors-non-wildcard-request-header-name
+    (
+        b"access-control-allow-headers",
+        b"Authorization, Content-Type, Accept, Last-Event-ID, "
+        b"Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name, *",
+    ),
+    (b"access-control-max-age", b"7200"),
+)
+
+
+class Names:
+    """Hosts or origins that are served; a port of `*` stands for any port, and for none."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        lowered = [name.lower() for name in names]
+        self._exact = frozenset(name for name in lowered if not name.endswith(":*"))
+        self._any_port = frozenset(name.removesuffix(":*") for name in lowered if name.endswith(":*"))
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
+        name = name.lower()
+        if name in self._exact or name in self._any_port:
+            return True
+        host, _, port = name.rpartition(":")
+        return port.isascii() and port.isdigit() and host in self._any_port
+
+
+class Edge:
+    """The checks that come before everything else, authentication included."""
+
+    def __init__(self, settings: HostSettings) -> None:
+        self._hosts, self._origins = Names(settings.allowed_hosts), Names(settings.allowed_origins)
+        self._settings = settings
+
+    def check(self, exchange: Exchange) -> Headers:
+        """Refuses foreign hosts and origins; gives the headers that let an allowed origin read the response.
+
+        Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#security-warning
+        """
+        if exchange.header(b"host") not in self._hosts:
+            # RFC 9110 §15.5.20
+            raise Refusal(421, "This host is not served here.")
+        origin = exchange.header(b"origin")
+        if origin is None:
+            return ()
+        if origin not in self._origins:
+            raise Refusal(403, "This origin is not allowed.")
+        return (
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"vary", b"Origin"),
+            (b"access-control-expose-headers", _EXPOSED),
+        )
+
+    async def body(self, exchange: Exchange) -> bytes:
+        """The whole body.
+
+        Raises:
+            Refusal: it is too long, too slow, or not JSON by its type.
+        """
+        kind = (exchange.header(b"content-type") or "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise Refusal(415, "Content-Type must be application/json.")
+        too_long = Refusal(413, f"A body may have at most {self._settings.largest_body:,} bytes.")
+        length = exchange.header(b"content-length") or "0"
+        if not length.isdigit() or int(length) > self._settings.largest_body:
+            raise too_long
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(_SLOWEST_BODY_S):
+                while True:
+                    message = await exchange.receive()
+                    if message["type"] == "http.disconnect":
+                        raise Left
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if size > self._settings.largest_body:
+                        raise too_long
+                    parts.append(part)
+                    if not message.get("more_body"):
+                        return b"".join(parts)
+        except TimeoutError:
+            raise Refusal(408, "The body did not arrive in time.") from None
+
+
+class Left(Exception):
+    """The client went away before it had said what it wants."""
+
+
+def preflight() -> Answer:
+    """What a browser is told before it sends anything.
+
+    Source: https://fetch.spec.whatwg.org/#http-cors-protocol
+    """
+    return Answer(204, b"", _PREFLIGHT)
+
+
+def accepts_both(exchange: Exchange) -> bool:
+    """Whether the client takes JSON and a stream, as every POST must.
+
+    Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#sending-messages-to-the-server
+    """
+    kinds = _accepted(exchange)
+    has_json = not kinds.isdisjoint(("*/*", "application/*", "application/json"))
+    return has_json and accepts_stream(exchange)
+
+
+def accepts_stream(exchange: Exchange) -> bool:
+    return not _accepted(exchange).isdisjoint(("*/*", "text/*", "text/event-stream"))
+
+
+def _accepted(exchange: Exchange) -> set[str]:
+    # A header may come in several lines: RFC 9110 §5.3.
+    lines = [value.decode("latin-1") for key, value in exchange.scope["headers"] if key == b"accept"]
+    return {kind.partition(";")[0].strip().lower() for line in lines for kind in line.split(",")}

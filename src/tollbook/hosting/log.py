@@ -1,0 +1,82 @@
+"""One line of JSON for each request: what was asked and how it went; never a token, a body or a prompt."""
+
+import hashlib
+import json
+import logging
+import re
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+
+_requests: Final = logging.getLogger("tollbook.requests")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_./-]{1,64}")
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class Trace:
+    """What is known of a request while it is served.
+
+    Attributes:
+        era: `handshake` or `modern`.
+        method, tool: as the message has them, if they look like names.
+        outcome: `result`, `tool_error`, `error`, `cancelled`, `refused`, or `left`, when the client went first.
+        code: the JSON-RPC error.
+    """
+
+    __slots__ = ("_began", "code", "era", "id", "method", "outcome", "session", "status", "tool")
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self.id = secrets.token_hex(8)
+        self.era = self.method = self.tool = self.session = self.outcome = ""
+        self.status = self.code = 0
+
+    def asks(self, method: str, params: object) -> None:
+        """Notes what a message wants; the names in it come from outside."""
+        self.method = _name(method)
+        if method == "tools/call" and isinstance(params, dict):
+            self.tool = _name(params.get("name"))
+
+    def within(self, session_id: str) -> None:
+        """Notes the session: enough of a hash to find its other lines, too little to use it."""
+        self.session = hashlib.sha256(session_id.encode()).hexdigest()[:12]
+
+    def write(self) -> None:
+        if not _requests.isEnabledFor(logging.INFO):
+            return
+        fields = {name: value for name in self.__slots__[1:] if (value := getattr(self, name))}
+        fields["ms"] = round((time.perf_counter() - self._began) * 1000, 1)
+        fields["request"] = fields.pop("id")
+        _requests.info("request", extra=fields)
+
+
+class JsonLines(logging.Formatter):
+    """A log record as one line of JSON: time, level, logger, event, and what was given as `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        fields |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        if record.exc_info and record.exc_info[1] is not None:
+            # The place and not the words: an exception's message may quote what it was given.
+            fields["exception"] = type(record.exc_info[1]).__name__
+            fields["at"] = _places(record.exc_info[1])
+        return json.dumps(fields, default=str)
+
+
+def _places(fault: BaseException) -> list[str]:
+    places, trace = [], fault.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return places[-8:]
+
+
+def _name(value: object) -> str:
+    return value if isinstance(value, str) and _PLAIN.fullmatch(value) else "?"

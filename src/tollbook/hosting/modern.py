@@ -1,0 +1,71 @@
+"""The era of 2026-07-28: each POST is complete in itself; there is no session, and nothing to resume.
+
+Source: https://modelcontextprotocol.io/specification/2026-07-28/basic/transports
+"""
+
+from typing import Any
+
+from tollbook.hosting import jsonrpc, sdk
+from tollbook.hosting.answers import ACCEPTED, Answer, Exchange, Refusal
+from tollbook.hosting.calls import Call, Calls
+from tollbook.hosting.edge import accepts_both
+from tollbook.hosting.jsonrpc import Notification, Request
+from tollbook.hosting.settings import HostSettings
+from tollbook.hosting.streams import QUIET_S, EventStream, follow, listening
+
+
+class Modern:
+    """Serves the POSTs of this era."""
+
+    def __init__(self, kernel: sdk.Kernel, calls: Calls, settings: HostSettings) -> None:
+        self._kernel, self._calls, self._settings = kernel, calls, settings
+
+    async def post(self, exchange: Exchange, document: dict[str, Any]) -> None:
+        """Answers with JSON if the result comes first, else with a stream.
+
+        Raises:
+            Refusal: the request is malformed, or there is no room for it.
+        """
+        exchange.trace.era = "modern"
+        match jsonrpc.message_of(document):
+            case Notification() as message:
+                exchange.trace.asks(message.method, None)
+                try:
+                    sdk.check_version(exchange.header(b"mcp-protocol-version") or "")
+                except sdk.Fault as fault:
+                    raise _refusal_of(fault, None) from fault
+                # A client of this era cancels by closing its stream; nothing else is for us to hear.
+                await exchange.answer(ACCEPTED)
+            case Request() as message:
+                exchange.trace.asks(message.method, message.params)
+                await self._answer(exchange, message, document)
+            case _:
+                raise Refusal(400, "In this revision answers to the server ride on the client's next request.")
+
+    async def _answer(self, exchange: Exchange, request: Request, document: dict[str, Any]) -> None:
+        if not accepts_both(exchange):
+            raise Refusal(406, "Accept must name application/json and text/event-stream.", request_id=request.id)
+        try:
+            client = await self._kernel.route(exchange.scope, request, document)
+        except sdk.Fault as fault:
+            raise _refusal_of(fault, request.id) from fault
+        self._calls.check_room()
+        call = Call((request,), exchange.scope, client, self._kernel, self._settings)
+        self._calls.start(call)
+        async with listening(call, exchange.receive) as listener:
+            try:
+                await listener.wait(QUIET_S)
+                if (data := call.sole_answer) is not None:
+                    await exchange.answer(Answer(sdk.HTTP_STATUS.get(call.code, 200), data))
+                elif not listener.has_left:
+                    await follow(call, listener, EventStream(exchange))
+            finally:
+                # The specification has a closed stream cancel the call.
+                exchange.trace.outcome = call.outcome or "left"
+                exchange.trace.code = call.code
+                call.cancel("The client has left.")
+
+
+def _refusal_of(fault: sdk.Fault, request_id: jsonrpc.Id | None) -> Refusal:
+    """What the SDK refuses before any work, with the status that its table gives the error."""
+    return Refusal(sdk.HTTP_STATUS.get(fault.code, 400), str(fault), fault.code, request_id=request_id, data=fault.data)

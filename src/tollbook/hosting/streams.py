@@ -1,0 +1,134 @@
+"""Responses that carry the events of a call while it runs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from tollbook.hosting import sse
+from tollbook.hosting.answers import Exchange, Headers, Receive
+from tollbook.hosting.calls import Call, Listener
+from tollbook.hosting.journal import Event, Journal
+
+QUIET_S: Final = 15.0
+"""After so many seconds without an event a comment is sent."""
+RETRY_MS: Final = 500
+
+_POLL_S: Final = 0.3  # how often the events of a call that runs elsewhere are looked for
+
+_HEADERS: Final = (
+    (b"content-type", sse.MEDIA_TYPE.encode()),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+class EventStream:
+    """One response of server-sent events."""
+
+    def __init__(self, exchange: Exchange, call_id: str | None = None, headers: Headers = ()) -> None:
+        self._send, self._headers, self._call_id = exchange.send, headers, call_id
+        self.has_begun = False
+
+    async def prime(self, after: int) -> None:
+        """Sends the place from which the client can resume."""
+        await self._write(sse.priming(f"{self._call_id}.{after}", RETRY_MS))
+
+    async def events(self, events: Sequence[Event]) -> None:
+        await self._write(b"".join(sse.message(event.data, self._id(event)) for event in events))
+
+    async def comment(self) -> None:
+        await self._write(sse.COMMENT)
+
+    async def end(self) -> None:
+        await self._write(b"", more=False)
+
+    def _id(self, event: Event) -> str | None:
+        return None if self._call_id is None else f"{self._call_id}.{event.seq}"
+
+    async def _write(self, data: bytes, *, more: bool = True) -> None:
+        if not self.has_begun:
+            self.has_begun = True
+            await self._send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *self._headers]})
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+
+def place_of(event_id: str) -> tuple[str, int] | None:
+    """The call and the place in its stream that a Last-Event-ID names; None if it is none of ours."""
+    call_id, _, seq = event_id.rpartition(".")
+    if not call_id or len(event_id) > 64 or not seq.isascii() or not seq.isdigit() or not event_id.isprintable():
+        return None
+    return call_id, int(seq)
+
+
+@asynccontextmanager
+async def listening(call: Call, receive: Receive, after: int = 0) -> AsyncIterator[Listener]:
+    """A listener to `call` that leaves when its client does."""
+    listener = call.listen(after)
+    gone = asyncio.create_task(_gone(receive, listener))
+    try:
+        yield listener
+    finally:
+        gone.cancel()
+        call.unlisten(listener)
+
+
+async def follow(call: Call, listener: Listener, stream: EventStream) -> None:
+    """Sends the events of a call that runs here until it has ended or its listener leaves."""
+    while True:
+        is_over = call.is_over  # asked first: what came before the end is news
+        events = call.news(listener)
+        if events:
+            await stream.events(events)
+        if is_over or listener.has_left or (events and events[-1].is_last):
+            break
+        if not await listener.wait(QUIET_S):
+            await stream.comment()
+    await stream.end()
+
+
+async def follow_from_afar(journal: Journal, call_id: str, after: int, receive: Receive, stream: EventStream) -> None:
+    """Sends the events of a call that ran or runs in another instance, as the store shows them."""
+    gone = asyncio.Event()
+    watch = asyncio.create_task(_until_gone(receive, gone))
+    loop = asyncio.get_running_loop()
+    heard = quiet_since = float("-inf")
+    try:
+        while not gone.is_set():
+            lease = await journal.lease(call_id)
+            is_dead = lease is not None and journal.is_over(lease)
+            events = await journal.events(call_id, after)
+            if events:
+                await stream.events(events)
+                after, quiet_since = events[-1].seq, loop.time()
+                if events[-1].is_last:
+                    break
+            if lease is None:
+                break
+            if is_dead:
+                await journal.bury(call_id, lease)
+                continue
+            if loop.time() - heard > journal.hears_every_s:
+                await journal.hear(call_id)
+                heard = loop.time()
+            if loop.time() - quiet_since > QUIET_S:
+                await stream.comment()
+                quiet_since = loop.time()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_S):
+                    await gone.wait()
+        await stream.end()
+    finally:
+        watch.cancel()
+
+
+async def _gone(receive: Receive, listener: Listener) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    listener.leave()
+
+
+async def _until_gone(receive: Receive, gone: asyncio.Event) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    gone.set()

@@ -1,0 +1,58 @@
+"""What the tools need of whoever reads the logs.
+
+A new source of logs implements `Asker`; the tools do not change.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from tollbook.spend.query import Query
+from tollbook.spend.report import Report
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What a report is to answer.
+
+    Attributes:
+        by: the dimensions to group by, among the query's.
+        log_group: the CloudWatch log group meant.
+        usual_log_group: the one that is meant where a question names none.
+    """
+
+    query: Query
+    by: tuple[str, ...]
+    log_group: str
+    usual_log_group: str
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """How far a reading has come.
+
+    Attributes:
+        done, total: bytes, or whatever the source counts; a total of 0 is not known.
+        message: the same in words.
+    """
+
+    done: float
+    total: float
+    message: str
+
+
+Tell = Callable[[Stage], None]
+"""Takes the latest stage, from any thread and as often as one likes."""
+
+
+class Asker(Protocol):
+    """Answers questions from logs."""
+
+    async def ask(self, question: Question, tell: Tell) -> Report:
+        """Reads what the question needs. The first stage it tells says what will be read.
+
+        If it is cancelled, whatever reads for it stops soon.
+
+        Raises:
+            TollbookError: what was asked makes no sense, or something cannot be read.
+        """
+        ...

@@ -1,0 +1,33 @@
+"""What can be set about the tools."""
+
+from typing import Final
+
+import msgspec
+
+ALL_REGIONS: Final = "all"
+LOG_GROUP: Final = "/aws/bedrock/modelinvocations"
+"""Where Bedrock's model invocation logging writes if it is set up as AWS shows it."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What whoever runs the server may decide.
+
+    Attributes:
+        region: the region asked about unless a question names one; `ALL_REGIONS` for every one.
+        log_group: the CloudWatch log group that is read unless a question names one.
+        text_bytes: the size of a report's text, in bytes.
+        kept_s: how long a whole result can be read, in seconds.
+        most_pages: the pages of a whole result; a longer one is not kept.
+        progress_s: seconds between two notices of progress, at least.
+        silence_s: seconds without a notice, at most.
+        greeting_pause_s: seconds between two greetings of `multi-greet`.
+    """
+
+    region: str = ALL_REGIONS
+    log_group: str = LOG_GROUP
+    text_bytes: int = 24 << 10
+    kept_s: int = 24 * 60 * 60
+    most_pages: int = 100
+    progress_s: float = 0.25
+    silence_s: float = 10
+    greeting_pause_s: float = 1

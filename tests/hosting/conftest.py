@@ -1,0 +1,54 @@
+"""A host, its store and its clock, as a test needs them."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+
+import httpx2
+import pytest
+
+from tests.hosting.serving import Serve, SetClock, Stage, a_server, serving
+from tollbook.core.stores import Store
+from tollbook.hosting import HostSettings, host
+from tollbook.hosting.app import Authenticate, anyone
+from tollbook.hosting.stores.memory import MemoryStore
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock()
+
+
+@pytest.fixture
+def store(clock: SetClock) -> MemoryStore:
+    return MemoryStore(clock)
+
+
+@pytest.fixture
+async def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def serve(store: MemoryStore, stage: Stage, clock: SetClock) -> Serve:
+    """Serves `a_server` on `stage`, with `store` or another one, at the time of `clock`."""
+    usual: Store = store
+
+    def serve(
+        settings: HostSettings | None = None, *, authenticate: Authenticate = anyone, store: Store | None = None
+    ) -> AbstractAsyncContextManager[str]:
+        return serving(
+            host(a_server(stage), usual if store is None else store, settings, authenticate=authenticate, clock=clock)
+        )
+
+    return serve
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(timeout=10, limits=httpx2.Limits(max_connections=600)) as client:
+        yield client

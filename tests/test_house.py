@@ -66,8 +66,32 @@ def test_the_readme_shows_the_help_as_it_is() -> None:
     assert said.strip() in readme
 
 
+def test_the_page_of_the_server_shows_its_help_as_it_is() -> None:
+    said = run(sys.executable, "-m", "tollbook", "serve", "--help", COLUMNS="100").stdout
+    assert said.strip() in (ROOT / "docs" / "serve.md").read_text()
+
+
+def test_the_page_on_hosting_shows_the_example_as_it_is() -> None:
+    code = (ROOT / "examples" / "own_server.py").read_text().partition("\n\n")[2]
+    assert f"```python\n{code}```" in (ROOT / "docs" / "host-your-own.md").read_text()
+
+
+def test_a_report_is_made_without_what_only_a_server_needs() -> None:
+    log = ROOT / "tests" / "data" / "records.jsonl"
+    program = (
+        "import sys; from tollbook.cli import main; "
+        f"main(['report', {str(log)!r}, '--format', 'csv']); "
+        "sys.exit(' '.join({'mcp', 'uvicorn', 'boto3', 'pydantic', 'sqlite3', 'asyncio'} & set(sys.modules)) or 0)"
+    )
+    done = run(sys.executable, "-c", program)
+    assert done.returncode == 0, done.stderr
+
+
 def test_no_file_names_an_address_to_download_from() -> None:
     """A lock file carries hashes; where packages come from is the machine's affair."""
     text = (ROOT / "requirements" / "dev.txt").read_text()
     assert not re.search(r"https?://|--index|--find-links|file:", text)
     assert text.count("--hash=sha256:") > 100
+    packages = (ROOT / "tests" / "conformance" / "package-lock.json").read_text()
+    assert '"integrity": "sha512-' in packages
+    assert not re.search(r'"resolved"|registry', packages)

@@ -1,7 +1,7 @@
 """A host, its store and its clock, as a test needs them."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
@@ -38,12 +38,16 @@ def serve(store: MemoryStore, stage: Stage, clock: SetClock) -> Serve:
     """Serves `a_server` on `stage`, with `store` or another one, at the time of `clock`."""
     usual: Store = store
 
-    def serve(
+    @asynccontextmanager
+    async def serve(
         settings: HostSettings | None = None, *, authenticate: Authenticate = anyone, store: Store | None = None
-    ) -> AbstractAsyncContextManager[str]:
-        return serving(
-            host(a_server(stage), usual if store is None else store, settings, authenticate=authenticate, clock=clock)
-        )
+    ) -> AsyncIterator[str]:
+        at = usual if store is None else store
+        async with serving(host(a_server(stage), at, settings, authenticate=authenticate, clock=clock)) as url:
+            try:
+                yield url
+            finally:
+                stage.go.set()  # whoever waits still need not be waited for
 
     return serve
 

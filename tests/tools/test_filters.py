@@ -1,5 +1,6 @@
 """A filtered report is the report of the calls that the filter lets through."""
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from tests.logs import call, write
 from tests.tools.desk import called, reported, sections_of, served, text_of
+from tollbook.app.questions import FileAsker
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +67,7 @@ CASES = [
         ),
     ),
     ({"principal": "nobody of that name"}, lambda _: False),
+    ({"principal": "i-1"}, lambda _: False),  # a session, which is no part of the principal
 ]
 
 
@@ -85,6 +88,17 @@ async def test_a_filter_leaves_what_a_log_without_the_other_calls_would_show(
         text_of(await called(served(some), days=14)),
     ]
     assert texts[0].partition("--- Notes")[0].splitlines()[1:] == texts[1].partition("--- Notes")[0].splitlines()[1:]
+
+
+async def test_a_model_is_found_by_the_name_that_the_user_gave_its_profile(tmp_path: Path) -> None:
+    names = tmp_path / "names.json"
+    names.write_text(json.dumps({"abc123": {"model": SONNET, "name": "Search"}}))
+    log = write(tmp_path / "log.jsonl", *calls())
+    server = served(asker=FileAsker([log], names_file=names))
+    by_profile = await reported(server, days=14, model="search", group_by="profile")
+    assert [group["profile"] for group in by_profile["groups"]] == ["Search"]
+    by_model = await reported(server, days=14, model="sonnet", group_by="profile")
+    assert {group["profile"] for group in by_model["groups"]} == {"Search", None}
 
 
 async def test_what_cannot_be_filtered_counts_everything_and_says_so(tmp_path: Path) -> None:

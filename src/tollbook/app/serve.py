@@ -17,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from tollbook import __version__, tools
 from tollbook.app.questions import FileAsker
 from tollbook.app.settings import SETTINGS, ServerSettings, read_settings
+from tollbook.app.telemetry import export_spans
 from tollbook.core.errors import SourceError, why
 from tollbook.core.stores import Store
 from tollbook.hosting import HostSettings, host
@@ -32,6 +33,7 @@ def app() -> Host:
     """The ASGI app as the environment sets it: `uvicorn --factory tollbook.app.serve:app`."""
     settings = read_settings(os.environ, {})
     log_as_json(settings.log_level)
+    export_spans(os.environ)
     store = open_store(settings.session_store)
     return host(server(settings, store), store, host_settings(settings))
 
@@ -47,11 +49,12 @@ def serve(flags: Mapping[str, str | None]) -> None:
     os.environ |= {each.variable: text for each in SETTINGS if (text := flags.get(each.name)) is not None}
     if settings.workers > 1:
         os.environ.setdefault("REQUEST_STATE_KEYS", secrets.token_urlsafe(32))
+    serving = app() if settings.workers == 1 else None
     listening = _listen(settings)
     _announce(settings, listening.getsockname()[1])
     config = uvicorn.Config(
-        "tollbook.app.serve:app",
-        factory=True,
+        serving or "tollbook.app.serve:app",
+        factory=serving is None,
         workers=settings.workers,
         lifespan="on",
         log_config=None,
@@ -61,7 +64,7 @@ def serve(flags: Mapping[str, str | None]) -> None:
         timeout_graceful_shutdown=round(settings.drain) or 1,
     )
     with listening:
-        if settings.workers == 1:
+        if serving:
             uvicorn.Server(config).run(sockets=[listening])
         else:
             Multiprocess(config, [listening]).run()
@@ -75,6 +78,7 @@ def serve_stdio(flags: Mapping[str, str | None]) -> None:
     """
     settings = read_settings(os.environ, flags)
     log_as_json(settings.log_level)
+    export_spans(os.environ)
 
     async def run() -> None:
         store = open_store(settings.session_store)
@@ -126,7 +130,8 @@ def log_as_json(level: str) -> None:
 
 def _listen(settings: ServerSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family)
+    # The protocol is named, since asyncio sends at once, without Nagle's delay of 40 ms, only where it is.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))

@@ -24,7 +24,7 @@ class Record(msgspec.Struct, frozen=True):
         partition: what is listed, counted and removed together; 1 to 512 characters of printable ASCII.
         key: unique in its partition, whose records are in the order of their keys' code points; as long.
         value: at most `LARGEST_VALUE` bytes.
-        expires: when it ceases to exist, in seconds since 1970. No method shows it from then on.
+        expires: when it ceases to exist, in seconds since 1970; finite. No method shows it from then on.
     """
 
     partition: str
@@ -37,6 +37,7 @@ class Store(Protocol):
     """Records that every instance sees at once: a read shows every write that ended before it began.
 
     Every method raises StoreDown if the store cannot be reached or answers with an error, after at most a few seconds.
+    A write raises ValueError if the value is too large.
     """
 
     async def add(self, record: Record) -> bool:

@@ -37,7 +37,8 @@ It knows no AWS bills, discounts or other services. greet and multi-greet only c
 
 _FAULT: Final = "This is a fault of tollbook's own, and was logged. Ask whoever runs the server."
 _LISTS: Final = CacheHint(ttl_ms=300_000, scope="public")  # they change only when the server is started anew
-_LONGEST_ECHO: Final = 60
+_LONGEST_ECHO: Final = 60  # characters
+_LISTED: Final = 5
 
 
 def build(
@@ -102,7 +103,7 @@ class _Server(MCPServer[Any]):
         known = await self._arguments_of(name)
         given = {key: value for key, value in arguments.items() if value is not None}
         if known is not None and (unknown := given.keys() - known.keys()):
-            names = ", ".join(sorted(map(_echo, unknown)))
+            names = ", ".join(sorted(map(_echo, unknown))[:_LISTED])
             raise ToolError(f"{name} has no argument {names}. It has {', '.join(known)}.")
         try:
             return await super().call_tool(name, given, context)

@@ -57,6 +57,7 @@ class _Telling:
         self._first: Stage | None = None
         self._latest: Stage | None = None
         self._told: Stage | None = None
+        self._has_begun = False
         self._progress = -1.0
         self._last = anyio.current_time()
 
@@ -76,8 +77,9 @@ class _Telling:
         latest = self._latest
         if latest is None or latest is self._told:
             return
-        if self._told is None and self._first is not None:
-            await say(self._context, "info", self._first.message)
+        if not self._has_begun:
+            self._has_begun = True
+            await say(self._context, "info", (self._first or latest).message)
         await self._report(latest)
 
     async def _report(self, stage: Stage) -> None:

@@ -131,7 +131,7 @@ class TestTheFile:
         self, store: SqliteStore, path: Path, clock: SetClock
     ) -> None:
         await store.put(record())
-        await store.put(record())
+        assert await store.get("p", "k") == record()
         shutil.rmtree(path.parent)
         clock.now += 1
         with pytest.raises(StoreDown, match=r"store\.db' was moved or replaced while it was in use\."):

@@ -132,6 +132,12 @@ class _Line:
     def _found(self, now: float) -> sqlite3.Connection:
         """The connection to the file that lies at the path now."""
         connection = self._connection
+        if connection is not None and _identity(self._path) != self._file:
+            # SQLite would go on in the old file, which nobody else sees.
+            self.close()
+            connection = None
+            if not self._patience_s:  # so that it is told once
+                raise self.down("was moved or replaced while it was in use. Put it back, or go on with an empty one.")
         if connection is None:
             if not self._path.exists():
                 if not self._patience_s:
@@ -139,10 +145,6 @@ class _Line:
                 _make(self._path)
             connection = self._connection = self._opened()
             self._file = _identity(self._path)
-        elif _identity(self._path) != self._file:
-            # SQLite would go on in the old file, which nobody else sees.
-            self.close()
-            raise self.down("was moved or replaced while it was in use. Put it back, or go on with an empty one.")
         self._looked = now
         return connection
 

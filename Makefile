@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test check lint types layers conformance fuzz bench soak lock prices sample clean
+.PHONY: help demo test check lint types layers conformance fuzz bench gate-bench soak lock prices sample clean
 
 help:  ## says what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -41,6 +41,12 @@ bench: $(INSTALLED)  ## tollbook beside DuckDB, alternating; some minutes and 4 
 
 prices: $(INSTALLED)  ## builds the price book anew from the releases in scripts/price_releases.txt (1.3 GB to download)
 	@$(BIN)/python scripts/build_price_book.py
+
+gate-bench: $(INSTALLED)  ## the gate beside the bare SDK and fastmcp, alternating; some minutes
+	@$(BIN)/python bench/gate.py
+
+soak: $(INSTALLED)  ## 100,000 sessions opened and ended: what is left of them
+	@$(BIN)/python bench/soak.py
 
 lock: $(INSTALLED)  ## pins the newest versions, with hashes and without addresses
 	@$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes \

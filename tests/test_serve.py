@@ -17,8 +17,8 @@ import httpx2
 import pytest
 from mcp import Client, StdioServerParameters, stdio_client
 
-from tests.logs import Ask
 from tests.hosting.wire import LOGS, instances
+from tests.logs import Ask
 from tollbook.app.settings import SETTINGS
 
 NOW = "2026-11-22T12:00Z"

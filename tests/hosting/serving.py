@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, NamedTuple, Protocol
 import httpx2
 import uvicorn
 from mcp.server import MCPServer
-from mcp.server.mcpserver import Context
+from mcp.server.mcpserver import Context, Elicit, Resolve
 from mcp.shared.exceptions import MCPDeprecationWarning
 from mcp_types import LoggingLevel
 from pydantic import BaseModel, Field
@@ -50,19 +50,23 @@ class Serve(Protocol):
 @asynccontextmanager
 async def serving(app: Host) -> AsyncIterator[str]:
     """The URL of the MCP endpoint of `app`, which runs until the end of the block."""
-    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
+    # asyncio sends small packets at once only where the protocol is named.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(2048)
         config = uvicorn.Config(
             app, lifespan="on", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=1
         )
+        config.load()
         server = uvicorn.Server(config)
-        running = asyncio.create_task(server._serve([listening]))  # `serve` would catch the signals of pytest
+        server.lifespan = config.lifespan_class(config)
+        # Its `serve` would do the same, look ten times a second whether to end, and catch the signals of pytest.
+        await server.startup([listening])
         try:
-            await until(lambda: server.started or running.done())
             yield f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
         finally:
-            server.should_exit = True
-            async with asyncio.timeout(PATIENCE_S):
-                await running
+            async with asyncio.timeout(2 * PATIENCE_S):
+                await server.shutdown([listening])
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -147,6 +151,14 @@ def a_server(stage: Stage | None = None) -> MCPServer[Any]:
     async def asks(ctx: Context[Any, Any]) -> str:
         answer = await ctx.elicit("Which colour?", Choice)
         return f"{answer.action}: {answer.data.colour}" if answer.action == "accept" else answer.action
+
+    def which_colour() -> Elicit[Choice]:
+        return Elicit("Which colour?", Choice)
+
+    @server.tool()
+    async def needs(choice: Annotated[Choice, Resolve(which_colour)]) -> str:
+        """Asks as well, in a manner that every revision has."""
+        return f"accept: {choice.colour}"
 
     @server.tool()
     async def big(size: int) -> str:

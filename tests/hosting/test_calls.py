@@ -17,11 +17,6 @@ from tollbook.hosting.stores import open_store
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Place:
     """Two instances, and what their tools wait for."""
 

@@ -20,11 +20,6 @@ __all__ = ["dynamodb", "dynamodb_server"]
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["sqlite", "dynamodb"])
 def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Instance]]:
     """Two instances."""

@@ -88,7 +88,8 @@ async def test_the_client_hears_something_even_if_nothing_advances_and_progress_
                 feed.go_on.set()
 
         async with Client(served(str(tmp_path / "log.jsonl"))) as client:
-            assert not (await client.call_tool(TOOL, {}, progress_callback=hear)).is_error
+            with anyio.fail_after(60):
+                assert not (await client.call_tool(TOOL, {}, progress_callback=hear)).is_error
     assert len(heard) >= 5
     assert all(one < next_one for one, next_one in itertools.pairwise(heard))
 

@@ -5,11 +5,13 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import anyio
+import anyio.to_thread
 import uvicorn
 from mcp.server import MCPServer
 from uvicorn.supervisors import Multiprocess
@@ -33,9 +35,8 @@ def app() -> Host:
     """The ASGI app as the environment sets it: `uvicorn --factory tollbook.app.serve:app`."""
     settings = read_settings(os.environ, {})
     log_as_json(settings.log_level)
-    export_spans(os.environ)
     store = open_store(settings.session_store)
-    return host(server(settings, store), store, host_settings(settings))
+    return host(server(settings, store, export_spans(os.environ)), store, host_settings(settings))
 
 
 def serve(flags: Mapping[str, str | None]) -> None:
@@ -78,20 +79,28 @@ def serve_stdio(flags: Mapping[str, str | None]) -> None:
     """
     settings = read_settings(os.environ, flags)
     log_as_json(settings.log_level)
-    export_spans(os.environ)
+    send_last_spans = export_spans(os.environ)
 
     async def run() -> None:
         store = open_store(settings.session_store)
         try:
-            await server(settings, store).run_stdio_async()
+            await server(settings, store, send_last_spans).run_stdio_async()
         finally:
             await store.aclose()
 
     anyio.run(run)
 
 
-def server(settings: ServerSettings, store: Store) -> MCPServer[Any]:
-    """tollbook's MCP server."""
+def server(settings: ServerSettings, store: Store, at_end: Callable[[], None]) -> MCPServer[Any]:
+    """tollbook's MCP server, which calls `at_end` when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(at_end)
+
     asker = FileAsker(settings.source, price_file=settings.prices, names_file=settings.names)
     return tools.build(
         asker,
@@ -99,6 +108,8 @@ def server(settings: ServerSettings, store: Store) -> MCPServer[Any]:
         settings=tools.Settings(
             region=settings.region, text_bytes=settings.text_limit, kept_s=round(settings.results_kept)
         ),
+        state_keys=settings.request_state_keys,
+        lifespan=lifespan,
         now=lambda: settings.now or datetime.now(UTC),
         version=__version__,
     )

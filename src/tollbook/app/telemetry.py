@@ -3,7 +3,7 @@
 Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from tollbook.core.errors import UsageError
@@ -11,15 +11,17 @@ from tollbook.core.errors import UsageError
 _WHERE: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
-def export_spans(environment: Mapping[str, str]) -> None:
+def export_spans(environment: Mapping[str, str]) -> Callable[[], None]:
     """Sends spans over OTLP/HTTP if one of the variables names an endpoint; else does nothing.
+
+    Returns: what is to be called in the end, so that the last spans are sent too.
 
     Raises:
         UsageError: it does, and the packages for it are not there.
     """
     named = [name for name in _WHERE if environment.get(name)]
     if not named or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return
+        return lambda: None
     try:
         from opentelemetry import trace
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -35,3 +37,4 @@ def export_spans(environment: Mapping[str, str]) -> None:
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
+    return provider.shutdown

@@ -11,7 +11,8 @@ import msgspec
 from tollbook.core.stores import LARGEST_VALUE, Clock, Store
 from tollbook.hosting import jsonrpc, sdk
 from tollbook.hosting.answers import ACCEPTED, Answer, Exchange, Headers, Refusal
-from tollbook.hosting.calls import LOG_LEVELS, Call, Calls
+from tollbook.hosting.call import LOG_LEVELS, Call
+from tollbook.hosting.calls import Calls
 from tollbook.hosting.edge import accepts_both, accepts_stream
 from tollbook.hosting.journal import Journal
 from tollbook.hosting.jsonrpc import INVALID_PARAMS, Message, Notification, Params, Request, Response
@@ -20,7 +21,15 @@ from tollbook.hosting.settings import HostSettings
 from tollbook.hosting.streams import EventStream, follow, follow_from_afar, listening, place_of
 
 _AT_ONCE: Final = frozenset(
-    {"ping", "tools/list", "prompts/list", "resources/list", "resources/templates/list", "completion/complete"}
+    {
+        "ping",
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+        "completion/complete",
+        "logging/setLevel",
+    }
 )
 """Answered with JSON and not kept: who lost the answer asks again, at no cost."""
 
@@ -57,8 +66,6 @@ class Handshake:
             return
         session = await self._session(exchange, message)
         match message:
-            case Request(method="logging/setLevel") if not self._kernel.keeps_log_level:
-                await self._set_log_level(exchange, session, message)
             case Request() if message.method in _AT_ONCE:
                 await self._answer_at_once(exchange, session, message)
             case Request():
@@ -85,17 +92,15 @@ class Handshake:
             raise Refusal(406, "Accept must name text/event-stream.")
         exchange.trace.asks("resume", None)
         session = await self._session(exchange, None)
-        place, journal = place_of(last), self._journal(session)
-        if place is None or await journal.lease(place[0]) is None:
-            # Not 404: that would say that the session has ended.
-            raise Refusal(400, "Nothing is kept of the call that this Last-Event-ID belongs to.")
-        call_id, after = place
+        journal = self._journal(session)
+        call_id, after = await _kept_place(journal, last)
         stream = EventStream(exchange, call_id, _session_header(session))
         here = self._calls.find(call_id, session.id)
         if here is None:
             await follow_from_afar(journal, call_id, after, exchange.receive, stream)
             return
         async with listening(here, exchange.receive, after) as listener:
+            await stream.comment()  # the client sees at once that it is heard
             await follow(here, listener, stream)
 
     async def delete(self, exchange: Exchange) -> None:
@@ -108,7 +113,7 @@ class Handshake:
         exchange.trace.asks("end", None)
         session = await self._session(exchange, None)
         for call in self._calls.of(session.id):
-            call.cancel("The session was ended.")
+            call.cancel("The session was ended.", keeps=False)
         await self._sessions.end(session)
         await exchange.answer(Answer(200))
 
@@ -138,7 +143,7 @@ class Handshake:
     async def _answer_at_once(self, exchange: Exchange, session: Session, request: Request) -> None:
         trace = exchange.trace
         try:
-            result = await self._kernel.answer(exchange.scope, request, _client_of(session), _NOWHERE)
+            result = await self._result(exchange, session, request, _NOWHERE)
         except sdk.Fault as fault:
             trace.outcome, trace.code = "error", fault.code
             data = jsonrpc.error(request.id, fault.code, str(fault), fault.data)
@@ -147,16 +152,19 @@ class Handshake:
         await exchange.answer(Answer(200, data, _session_header(session)))
 
     async def _answer(self, exchange: Exchange, session: Session, requests: Sequence[Request]) -> None:
-        self._calls.check_room()
         journal = self._journal(session)
-        client = _client_of(session)
-        call = Call(requests, exchange.scope, client, self._kernel, self._settings, journal, session.log_level)
-        await journal.open(call.id, call.request_ids)
+
+        async def answer(request: Request, call: Call) -> dict[str, Any]:
+            return await self._result(exchange, session, request, call)
+
+        call = Call(requests, session.id, answer, self._settings, journal, session.log_level)
+        await self._calls.start(call)
         stream = EventStream(exchange, call.id, _session_header(session))
-        self._calls.start(call)
         async with listening(call, exchange.receive) as listener:
             if session.version == sdk.PRIMED_VERSION:
                 await stream.prime(0)
+            else:
+                await stream.comment()  # an older client takes an event without data for a broken one
             await follow(call, listener, stream)
         exchange.trace.outcome = call.outcome if call.is_over else "left"
         exchange.trace.code = call.code
@@ -199,22 +207,45 @@ class Handshake:
                     raise Refusal(400, "requestId must be a string or an integer.", INVALID_PARAMS)
                 here = [call for call in self._calls.of(session.id) if request_id in call.request_ids]
                 for call in here:
-                    call.cancel("Request cancelled")
+                    call.cancel_request(request_id)
                 if not here:
                     await self._journal(session).mark_cancelled(request_id)
             case Notification():
                 client = _client_of(session)
                 await self._kernel.hear(exchange.scope, message.method, message.params, client, _NOWHERE)
 
-    async def _set_log_level(self, exchange: Exchange, session: Session, request: Request) -> None:
+    async def _result(
+        self, exchange: Exchange, session: Session, request: Request, outlet: sdk.Outlet
+    ) -> dict[str, Any]:
+        if request.method == "logging/setLevel" and not self._kernel.keeps_log_level:
+            return await self._set_log_level(session, request)
+        return await self._kernel.answer(exchange.scope, request, _client_of(session), outlet)
+
+    async def _set_log_level(self, session: Session, request: Request) -> dict[str, Any]:
+        """It holds from the next call on, wherever that runs."""
         level = (request.params or {}).get("level")
         if level not in LOG_LEVELS:
-            raise Refusal(400, f"level must be one of {', '.join(LOG_LEVELS)}.", INVALID_PARAMS, request_id=request.id)
+            raise sdk.Fault(INVALID_PARAMS, f"level must be one of {', '.join(LOG_LEVELS)}.")
         await self._sessions.keep(msgspec.structs.replace(session, log_level=level))
-        await exchange.answer(Answer(200, jsonrpc.result(request.id, {}), _session_header(session)))
+        return {}
 
     def _journal(self, session: Session) -> Journal:
         return Journal(self._store, session.id, self._settings, self._clock)
+
+
+async def _kept_place(journal: Journal, last_event_id: str) -> tuple[str, int]:
+    """The call and the place that a Last-Event-ID names, if they are kept.
+
+    Raises:
+        Refusal: they are not.
+    """
+    place = place_of(last_event_id)
+    if place is not None and await journal.lease(place[0]) is not None:
+        call_id, after = place
+        if after == 0 or await journal.events(call_id, after - 1):
+            return call_id, after
+    # Not 404: that would say that the session has ended.
+    raise Refusal(400, "Nothing is kept of the call that this Last-Event-ID belongs to.")
 
 
 class _Nowhere:

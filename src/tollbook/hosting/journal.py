@@ -6,6 +6,8 @@ to live), `event/ID/SEQ/PART-PARTS`, `heard/ID` (somebody listens at another ins
 """
 
 import hashlib
+import re
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ LEASE_S: Final = 8.0
 BEAT_S: Final = 3.0
 """How often it says so."""
 
+_QUESTION: Final = re.compile(r"ask-[A-Za-z0-9_-]{16}")
 _MARK_S: Final = 60.0  # a cancellation that found no call by then finds none
 _LAST_SEQ: Final = 99_999_999  # of the event that tells of an instance's death
 
@@ -33,14 +36,14 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
         data: the JSON-RPC message.
         is_news: progress or a log entry, which may be dropped where room is short.
         is_last: nothing comes after it.
-        answers: the id of the request that it answers, if it does.
+        answers: the request that it answers, if it does, as `key_of` writes its id.
     """
 
     seq: int
     data: bytes
     is_news: bool = False
     is_last: bool = False
-    answers: Id | None = None
+    answers: str | None = None
 
 
 class Lease(msgspec.Struct, frozen=True, array_like=True):
@@ -72,7 +75,7 @@ class Journal:
     async def lease(self, call_id: str) -> Lease | None:
         """Who works on a call; None if nothing is kept of it, or no longer."""
         found = await self._store.get(self._room, f"call/{call_id}")
-        return None if found is None else msgspec.msgpack.decode(found.value, type=Lease)
+        return None if found is None else msgspec.json.decode(found.value, type=Lease)
 
     def is_over(self, lease: Lease) -> bool:
         """Whether the instance that held the lease must have died."""
@@ -101,10 +104,10 @@ class Journal:
         Whoever resumes later, anywhere, reads the same; of two at once, both write the same.
         """
         answered = {event.answers for event in await self.events(call_id, 0)}
-        orphans = [request_id for request_id in lease.request_ids if request_id not in answered]
+        orphans = [request_id for request_id in lease.request_ids if key_of(request_id) not in answered]
         for seq, request_id in enumerate(orphans, _LAST_SEQ + 1 - len(orphans)):
             data = error(request_id, INTERNAL_ERROR, "The instance that worked on this call has died. Call again.")
-            await self.write(call_id, Event(seq, data, is_last=seq == _LAST_SEQ, answers=request_id))
+            await self.write(call_id, Event(seq, data, is_last=seq == _LAST_SEQ, answers=key_of(request_id)))
 
     async def hear(self, call_id: str) -> None:
         """Says that somebody listens to a call that runs elsewhere."""
@@ -117,27 +120,34 @@ class Journal:
         """Says, to whichever instance works on it, that a request is no longer wanted."""
         await self._put(_cancelling(request_id), _MARK_S)
 
-    async def cancelled(self, request_ids: Iterable[Id]) -> Id | None:
-        """One of these requests that is no longer wanted; being told so once uses the mark up."""
+    async def cancelled(self, request_ids: Iterable[Id]) -> Sequence[Id]:
+        """Those of these requests that are no longer wanted; being told so once uses the mark up."""
+        found = []
         for request_id in request_ids:
             key = _cancelling(request_id)
             if await self._store.get(self._room, key) is not None and await self._store.remove(self._room, key):
-                return request_id
-        return None
+                found.append(request_id)
+        return found
 
-    async def asked(self, question_id: str) -> None:
-        """Says that a question went to the client; only such may be answered."""
+    async def ask(self) -> str:
+        """A new question's id, of which it is known that it goes to the client; only such may be answered."""
+        question_id = f"ask-{secrets.token_urlsafe(12)}"
         await self._put(f"asked/{question_id}", self._settings.answer_wait_s)
+        return question_id
 
     async def answer(self, question_id: str, body: bytes) -> bool:
         """Keeps the client's answer, of at most `LARGEST_VALUE` bytes, for the instance that asked.
 
         Returns: False if nothing was asked, or it was answered before.
         """
-        if not await self._store.remove(self._room, f"asked/{question_id}"):
+        if not _QUESTION.fullmatch(question_id) or not await self._store.remove(self._room, f"asked/{question_id}"):
             return False
         await self._put(f"reply/{question_id}", self._settings.answer_wait_s, body)
         return True
+
+    async def withdraw(self, question_id: str) -> None:
+        """Says that a question need not be answered any more."""
+        await self._store.remove(self._room, f"asked/{question_id}")
 
     async def reply(self, question_id: str) -> dict[str, Any] | None:
         """The client's answer, once."""
@@ -152,9 +162,14 @@ class Journal:
 
     def _lease(self, call_id: str, request_ids: tuple[Id, ...]) -> Record:
         now = self._clock()
-        value = msgspec.msgpack.encode(Lease(request_ids, now + LEASE_S))
+        value = msgspec.json.encode(Lease(request_ids, now + LEASE_S))  # JSON has integers of any size
         # The last beat is at most BEAT_S older than the result, whose client has `kept_s` to come back.
         return Record(self._room, f"call/{call_id}", value, now + BEAT_S + LEASE_S + self._settings.kept_s)
+
+
+def key_of(request_id: Id) -> str:
+    """A request's id, so that 1 and "1" differ and no size of integer is too much."""
+    return written(request_id).decode("ascii", "backslashreplace")
 
 
 def _at(call_id: str, seq: int) -> str:
@@ -169,7 +184,7 @@ def _parts(call_id: str, event: Event) -> Iterator[tuple[str, bytes]]:
 
 
 def _cancelling(request_id: Id) -> str:
-    return f"cancel/{hashlib.sha256(written(request_id)).hexdigest()[:32]}"
+    return f"cancel/{hashlib.sha256(key_of(request_id).encode()).hexdigest()[:32]}"
 
 
 def _joined(records: Iterable[Record]) -> Iterator[Event]:

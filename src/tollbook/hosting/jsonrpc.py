@@ -123,7 +123,7 @@ def written(document: object) -> bytes:
     try:
         return msgspec.json.encode(document)
     except UnicodeEncodeError:  # a lone surrogate, which JSON can only say as an escape
-        return json.dumps(document, separators=(",", ":")).encode("ascii")
+        return json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def is_id(value: object) -> TypeGuard[Id]:
@@ -137,7 +137,7 @@ def _given(params: Params | None) -> dict[str, Any]:
 
 def _is_deeper(document: object, levels: int) -> bool:
     layer = [document]
-    for _ in range(levels + 1):
+    for _ in range(levels):
         layer = [
             child
             for node in layer

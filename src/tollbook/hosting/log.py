@@ -20,7 +20,8 @@ class Trace:
     Attributes:
         era: `handshake` or `modern`.
         method, tool: as the message has them, if they look like names.
-        outcome: `result`, `tool_error`, `error`, `cancelled`, `refused`, or `left`, when the client went first.
+        outcome: `result`, `tool_error`, `error` or `cancelled` of a request; `accepted`, what is owed no answer;
+            `refused`; `left`, when the client went first; else `done`.
         code: the JSON-RPC error.
     """
 
@@ -45,6 +46,7 @@ class Trace:
     def write(self) -> None:
         if not _requests.isEnabledFor(logging.INFO):
             return
+        self.outcome = self.outcome or ("accepted" if self.status == 202 else "done")
         fields = {name: value for name in self.__slots__[1:] if (value := getattr(self, name))}
         fields["ms"] = round((time.perf_counter() - self._began) * 1000, 1)
         fields["request"] = fields.pop("id")
@@ -64,9 +66,16 @@ class JsonLines(logging.Formatter):
         fields |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info and record.exc_info[1] is not None:
             # The place and not the words: an exception's message may quote what it was given.
-            fields["exception"] = type(record.exc_info[1]).__name__
-            fields["at"] = _places(record.exc_info[1])
+            cause = _cause(record.exc_info[1])
+            fields["exception"] = type(cause).__name__
+            fields["at"] = _places(cause)
         return json.dumps(fields, default=str)
+
+
+def _cause(fault: BaseException) -> BaseException:
+    while fault.__cause__ is not None:
+        fault = fault.__cause__
+    return fault
 
 
 def _places(fault: BaseException) -> list[str]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from tollbook.hosting import jsonrpc, sdk
 from tollbook.hosting.answers import ACCEPTED, Answer, Exchange, Refusal
-from tollbook.hosting.calls import Call, Calls
+from tollbook.hosting.call import Call
+from tollbook.hosting.calls import Calls
 from tollbook.hosting.edge import accepts_both
 from tollbook.hosting.jsonrpc import Notification, Request
 from tollbook.hosting.settings import HostSettings
@@ -49,9 +50,12 @@ class Modern:
             client = await self._kernel.route(exchange.scope, request, document)
         except sdk.Fault as fault:
             raise _refusal_of(fault, request.id) from fault
-        self._calls.check_room()
-        call = Call((request,), exchange.scope, client, self._kernel, self._settings)
-        self._calls.start(call)
+
+        async def answer(request: Request, call: Call) -> dict[str, Any]:
+            return await self._kernel.answer(exchange.scope, request, client, call)
+
+        call = Call((request,), None, answer, self._settings)
+        await self._calls.start(call)
         async with listening(call, exchange.receive) as listener:
             try:
                 await listener.wait(QUIET_S)

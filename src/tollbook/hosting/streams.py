@@ -1,19 +1,23 @@
 """Responses that carry the events of a call while it runs."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from tollbook.hosting import sse
 from tollbook.hosting.answers import Exchange, Headers, Receive
-from tollbook.hosting.calls import Call, Listener
+from tollbook.hosting.call import Call, Listener
+from tollbook.hosting.edge import Left
 from tollbook.hosting.journal import Event, Journal
 
 QUIET_S: Final = 15.0
 """After so many seconds without an event a comment is sent."""
 RETRY_MS: Final = 500
 
+_EVENT_ID: Final = re.compile(r"[A-Za-z0-9_-]{16}\.[0-9]{1,8}")
+_STALLED_S: Final = 60.0  # a client that takes nothing for so long has gone
 _POLL_S: Final = 0.3  # how often the events of a call that runs elsewhere are looked for
 
 _HEADERS: Final = (
@@ -47,18 +51,21 @@ class EventStream:
         return None if self._call_id is None else f"{self._call_id}.{event.seq}"
 
     async def _write(self, data: bytes, *, more: bool = True) -> None:
-        if not self.has_begun:
-            self.has_begun = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *self._headers]})
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        try:
+            async with asyncio.timeout(_STALLED_S):
+                if not self.has_begun:
+                    self.has_begun = True
+                    headers = [*_HEADERS, *self._headers]
+                    await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+                await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        except TimeoutError:
+            raise Left from None
 
 
 def place_of(event_id: str) -> tuple[str, int] | None:
     """The call and the place in its stream that a Last-Event-ID names; None if it is none of ours."""
     call_id, _, seq = event_id.rpartition(".")
-    if not call_id or len(event_id) > 64 or not seq.isascii() or not seq.isdigit() or not event_id.isprintable():
-        return None
-    return call_id, int(seq)
+    return (call_id, int(seq)) if _EVENT_ID.fullmatch(event_id) else None
 
 
 @asynccontextmanager
@@ -92,17 +99,18 @@ async def follow_from_afar(journal: Journal, call_id: str, after: int, receive: 
     gone = asyncio.Event()
     watch = asyncio.create_task(_until_gone(receive, gone))
     loop = asyncio.get_running_loop()
+    has_ended = any(event.is_last and event.seq == after for event in await journal.events(call_id, after - 1))
     heard = quiet_since = float("-inf")
     try:
-        while not gone.is_set():
+        while not gone.is_set() and not has_ended:
             lease = await journal.lease(call_id)
             is_dead = lease is not None and journal.is_over(lease)
             events = await journal.events(call_id, after)
             if events:
                 await stream.events(events)
                 after, quiet_since = events[-1].seq, loop.time()
-                if events[-1].is_last:
-                    break
+                has_ended = events[-1].is_last
+                continue
             if lease is None:
                 break
             if is_dead:

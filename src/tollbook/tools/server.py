@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,10 +12,12 @@ from mcp.server.caching import CacheHint
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.request_state import RequestStateSecurity
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult
 from pydantic import AnyUrl, ValidationError
 
+from tollbook.core.caller import current_caller
 from tollbook.core.errors import TollbookError
 from tollbook.core.stores import Clock, Store
 from tollbook.core.text import printable
@@ -46,6 +48,8 @@ def build(
     store: Store,
     *,
     settings: Settings | None = None,
+    state_keys: Sequence[str] = (),
+    lifespan: Callable[[MCPServer[Any]], AbstractAsyncContextManager[Any]] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     clock: Clock = time.time,
     version: str = "",
@@ -55,6 +59,9 @@ def build(
     Args:
         asker: answers questions from logs.
         store: keeps whole results.
+        state_keys: seal what a client of 2026-07-28 carries back with its answer to a question; the first seals, all
+            open. The same for every instance; without any, each start has a key of its own.
+        lifespan: what the server opens when it starts, and closes when it ends.
         now: the moment that days count back from; aware.
         clock: the store's.
         version: the server's, as clients see it.
@@ -69,6 +76,8 @@ def build(
             instructions=_INSTRUCTIONS,
             version=version,
             subscriptions=False,
+            lifespan=lifespan,
+            request_state_security=_sealed(state_keys),
             log_level="WARNING",
             cache_hints={
                 "tools/list": _LISTS,
@@ -82,6 +91,17 @@ def build(
     add_shelf(server, shelf)
     add_prompts(server, settings)
     return server
+
+
+def _sealed(keys: Sequence[str]) -> RequestStateSecurity | None:
+    """What a client carries back is bound to the caller to whom it was given."""
+    if not keys:
+        return None
+
+    def caller(_context: object) -> str | None:
+        return current_caller().id or None
+
+    return RequestStateSecurity(keys=keys, audience="tollbook", bind_principal=caller)
 
 
 class _Server(MCPServer[Any]):

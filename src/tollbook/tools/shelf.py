@@ -91,8 +91,10 @@ class Shelf:
 
         Raises:
             StoreDown: the store cannot be reached.
-            UsageError: there is too much of it.
+            UsageError: there is too much of it, or of his.
         """
+        if await self._store.count(_partition()) >= self._settings.most_kept:
+            raise UsageError("you have as many whole results kept as you may; the oldest go after a time")
         id_, expires = self._new_id(), self._clock() + self._settings.kept_s
         values = await anyio.to_thread.run_sync(_pages, whole, id_, self._settings.most_pages)
         for page, value in enumerate(values, 1):

@@ -69,9 +69,7 @@ async def opened(path: Path | str, clock: SetClock, patience_s: float = 5) -> As
 @contextlib.contextmanager
 def other(path: Path) -> Iterator[sqlite3.Connection]:
     """Another program at the same file."""
-    with contextlib.closing(
-        sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-    ) as connection:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as connection:
         yield connection
 
 

@@ -77,7 +77,7 @@ def fastmcp_in(folder: Path) -> Path:
     if not python.exists():
         say("installing fastmcp")
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "fastmcp"], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "fastmcp"], check=True)
     return python
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -45,26 +46,31 @@ def error_of(response: httpx2.Response, status: int, code: int) -> Any:
     return error
 
 
+@pytest.fixture(scope="module")
+async def url() -> AsyncIterator[str]:
+    """A host for all tests that need none of their own."""
+    async with serving(host(a_server(), MemoryStore())) as served:
+        yield served
+
+
 class TestEveryHandshake:
     @pytest.mark.parametrize("version", HANDSHAKES)
     async def test_agrees_on_the_version_that_was_asked_for(
-        self, http: httpx2.AsyncClient, serve: Serve, version: str
+        self, http: httpx2.AsyncClient, url: str, version: str
     ) -> None:
-        async with serve() as url:
-            session = await initialize(http, url, version)
-            assert session.version == version
-            accepted = await session.send(url, notification("notifications/initialized"))
-            assert (accepted.status_code, accepted.content) == (202, b"")
-            assert (await session.send(url, request("ping", "p"))).json() == {"jsonrpc": "2.0", "id": "p", "result": {}}
-            assert text_of(await session.send(url, tool("greet", name="Ann"))) == "Hello, Ann!"
-            assert (await session.end(url)).status_code == 200
+        session = await initialize(http, url, version)
+        assert session.version == version
+        accepted = await session.send(url, notification("notifications/initialized"))
+        assert (accepted.status_code, accepted.content) == (202, b"")
+        assert (await session.send(url, request("ping", "p"))).json() == {"jsonrpc": "2.0", "id": "p", "result": {}}
+        assert text_of(await session.send(url, tool("greet", name="Ann"))) == "Hello, Ann!"
+        assert (await session.end(url)).status_code == 200
 
     @pytest.mark.parametrize("version", ["1999-01-01", "2026-07-28", "x", ""])
     async def test_offers_its_newest_where_it_does_not_know_the_version(
-        self, http: httpx2.AsyncClient, serve: Serve, version: str
+        self, http: httpx2.AsyncClient, url: str, version: str
     ) -> None:
-        async with serve() as url:
-            assert (await initialize(http, url, version)).version == "2025-11-25"
+        assert (await initialize(http, url, version)).version == "2025-11-25"
 
     async def test_must_be_whole(self, http: httpx2.AsyncClient, serve: Serve, store: MemoryStore) -> None:
         async with serve() as url:
@@ -79,19 +85,18 @@ class TestEveryHandshake:
                 assert response.json()["id"] == 3
             assert len(store) == 0
 
-    async def test_advertises_logs_and_no_subscriptions(self, http: httpx2.AsyncClient, serve: Serve) -> None:
-        async with serve() as url:
-            client = {"name": "test", "version": "1"}
-            params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client}
-            response = await http.post(url, json=request("initialize", 0, **params), headers=BOTH)
-            capabilities = response.json()["result"]["capabilities"]
-            assert capabilities["logging"] == {}
-            assert not capabilities.get("resources", {}).get("subscribe")
-            assert not any(each.get("listChanged") for each in capabilities.values())
-            session = await initialize(http, url)
-            for method in ("resources/subscribe", "resources/unsubscribe", "subscriptions/listen"):
-                (answer,) = messages(await session.send(url, request(method, uri="file:///x")))
-                assert answer["error"]["code"] == -32601
+    async def test_advertises_logs_and_no_subscriptions(self, http: httpx2.AsyncClient, url: str) -> None:
+        client = {"name": "test", "version": "1"}
+        params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client}
+        response = await http.post(url, json=request("initialize", 0, **params), headers=BOTH)
+        capabilities = response.json()["result"]["capabilities"]
+        assert capabilities["logging"] == {}
+        assert not capabilities.get("resources", {}).get("subscribe")
+        assert not any(each.get("listChanged") for each in capabilities.values())
+        session = await initialize(http, url)
+        for method in ("resources/subscribe", "resources/unsubscribe", "subscriptions/listen"):
+            (answer,) = messages(await session.send(url, request(method, uri="file:///x")))
+            assert answer["error"]["code"] == -32601
 
 
 class TestTheFirstEvent:
@@ -118,15 +123,14 @@ class TestTheFirstEvent:
 
     @pytest.mark.parametrize("version", HANDSHAKES[:-1])
     async def test_of_older_ones_has_data_as_their_clients_expect(
-        self, http: httpx2.AsyncClient, serve: Serve, version: str
+        self, http: httpx2.AsyncClient, url: str, version: str
     ) -> None:
-        async with serve() as url:
-            session = await initialize(http, url, version)
-            response = await session.send(url, tool("slow", steps=1, waits=False))
-            data = [line for line in response.text.split("\n") if line.startswith("data:")]
-            assert len(data) == 4
-            assert [json.loads(line[5:])["jsonrpc"] for line in data] == ["2.0"] * 4
-            assert "retry:" not in response.text
+        session = await initialize(http, url, version)
+        response = await session.send(url, tool("slow", steps=1, waits=False))
+        data = [line for line in response.text.split("\n") if line.startswith("data:")]
+        assert len(data) == 4
+        assert [json.loads(line[5:])["jsonrpc"] for line in data] == ["2.0"] * 4
+        assert "retry:" not in response.text
 
     @pytest.mark.parametrize("version", HANDSHAKES)
     async def test_does_not_keep_a_client_waiting_for_the_head_of_the_response(
@@ -181,10 +185,9 @@ class TestABatch:
         error_of(await session.send(url, [request("ping", 1), {"id": 2}]), 400, -32600)
         error_of(await session.send(url, [request("ping", 1), [request("ping", 2)]]), 400, -32600)
 
-    async def test_of_no_session_is_refused(self, http: httpx2.AsyncClient, serve: Serve) -> None:
-        async with serve() as url:
-            error_of(await http.post(url, json=[request("ping")], headers=BOTH), 400, -32600)
-            error_of(await http.post(url, json=[], headers={**BOTH, "mcp-session-id": "x" * 30}), 404, -32600)
+    async def test_of_no_session_is_refused(self, http: httpx2.AsyncClient, url: str) -> None:
+        error_of(await http.post(url, json=[request("ping")], headers=BOTH), 400, -32600)
+        error_of(await http.post(url, json=[], headers={**BOTH, "mcp-session-id": "x" * 30}), 404, -32600)
 
     async def test_can_be_resumed(self, batching: tuple[str, Wire]) -> None:
         url, session = batching
@@ -232,10 +235,9 @@ class TestTheLevelOfLogs:
             assert await levels(session, here) == ["debug", "info", "warning", "error"]
 
     @pytest.mark.parametrize("level", ["loud", "", "WARNING", None, 3, [], {}])
-    async def test_is_one_of_eight(self, http: httpx2.AsyncClient, serve: Serve, level: Any) -> None:
-        async with serve() as url:
-            session = await initialize(http, url)
-            error_of(await session.send(url, request("logging/setLevel", level=level)), 200, -32602)
+    async def test_is_one_of_eight(self, http: httpx2.AsyncClient, url: str, level: Any) -> None:
+        session = await initialize(http, url)
+        error_of(await session.send(url, request("logging/setLevel", level=level)), 200, -32602)
 
 
 async def levels(session: Wire, url: str) -> list[str]:
@@ -245,94 +247,82 @@ async def levels(session: Wire, url: str) -> list[str]:
 
 
 class TestAModernRequest:
-    async def test_needs_no_session_and_gets_json(self, http: httpx2.AsyncClient, serve: Serve) -> None:
-        async with serve() as url:
-            whole, headers = modern(tool("greet", "g", name="Ann"))
-            response = await http.post(url, json=whole, headers=headers)
-            assert response.headers["content-type"] == "application/json"
-            assert "mcp-session-id" not in response.headers
-            assert (response.json()["id"], text_of(response)) == ("g", "Hello, Ann!")
+    async def test_needs_no_session_and_gets_json(self, http: httpx2.AsyncClient, url: str) -> None:
+        whole, headers = modern(tool("greet", "g", name="Ann"))
+        response = await http.post(url, json=whole, headers=headers)
+        assert response.headers["content-type"] == "application/json"
+        assert "mcp-session-id" not in response.headers
+        assert (response.json()["id"], text_of(response)) == ("g", "Hello, Ann!")
 
     async def test_gets_a_stream_without_ids_where_there_is_something_to_tell_before(
-        self, http: httpx2.AsyncClient, serve: Serve
+        self, http: httpx2.AsyncClient, url: str
     ) -> None:
-        async with serve() as url:
-            whole, headers = modern(tool("slow", steps=2, waits=False))
-            response = await http.post(url, json=whole, headers=headers)
-            assert response.headers["content-type"] == "text/event-stream"
-            assert [each.get("method") for each in messages(response)] == ["notifications/progress"] * 3 + [None]
-            assert "id: " not in response.text
+        whole, headers = modern(tool("slow", steps=2, waits=False))
+        response = await http.post(url, json=whole, headers=headers)
+        assert response.headers["content-type"] == "text/event-stream"
+        assert [each.get("method") for each in messages(response)] == ["notifications/progress"] * 3 + [None]
+        assert "id: " not in response.text
 
-    async def test_of_a_version_that_is_not_served_is_told_which_are(
-        self, http: httpx2.AsyncClient, serve: Serve
-    ) -> None:
-        async with serve() as url:
-            for version in ("2099-01-01", "x", "1"):
-                whole, headers = modern(tool("greet", name="Ann"))
-                whole["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = version
-                headers["mcp-protocol-version"] = version
-                error = error_of(await http.post(url, json=whole, headers=headers), 400, -32022)
-                assert error["data"] == {"supported": [MODERN], "requested": version}
-                note = notification("notifications/cancelled", requestId=1)
-                error = error_of(await http.post(url, json=note, headers=headers), 400, -32022)
-                assert error["data"]["supported"] == [MODERN]
-
-    async def test_says_the_same_in_its_headers_and_its_body(self, http: httpx2.AsyncClient, serve: Serve) -> None:
-        async with serve() as url:
-            whole, headers = modern(tool("greet", "m", name="Ann"))
-            for change in (
-                {"mcp-method": "tools/list"},
-                {"mcp-method": None},
-                {"mcp-name": "other"},
-                {"mcp-name": None},
-                {"mcp-protocol-version": None},
-                {"mcp-protocol-version": "2025-11-25"},
-                {"mcp-protocol-version": "2099-01-01"},
-            ):
-                given = {name: value for name, value in {**headers, **change}.items() if value is not None}
-                response = await http.post(url, json=whole, headers=given)
-                error_of(response, 400, -32020)
-                assert response.json()["id"] == "m"
-            twice = [*headers.items(), ("mcp-method", "tools/call")]
-            error_of(await http.post(url, json=whole, headers=twice), 400, -32020)
-
-    async def test_is_as_whole_as_the_revision_asks_for(self, http: httpx2.AsyncClient, serve: Serve) -> None:
-        async with serve() as url:
+    async def test_of_a_version_that_is_not_served_is_told_which_are(self, http: httpx2.AsyncClient, url: str) -> None:
+        for version in ("2099-01-01", "x", "1"):
             whole, headers = modern(tool("greet", name="Ann"))
-            metas: list[Any] = [None, {}, [], {"io.modelcontextprotocol/protocolVersion": MODERN}]
-            for meta in metas:
-                broken = {**whole, "params": {**whole["params"], "_meta": meta}}
-                error_of(await http.post(url, json=broken, headers=headers), 400, -32602)
-            error_of(await http.post(url, json={**whole, "params": None}, headers=headers), 400, -32602)
+            whole["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = version
+            headers["mcp-protocol-version"] = version
+            error = error_of(await http.post(url, json=whole, headers=headers), 400, -32022)
+            assert error["data"] == {"supported": [MODERN], "requested": version}
+            note = notification("notifications/cancelled", requestId=1)
+            error = error_of(await http.post(url, json=note, headers=headers), 400, -32022)
+            assert error["data"]["supported"] == [MODERN]
+
+    async def test_says_the_same_in_its_headers_and_its_body(self, http: httpx2.AsyncClient, url: str) -> None:
+        whole, headers = modern(tool("greet", "m", name="Ann"))
+        for change in (
+            {"mcp-method": "tools/list"},
+            {"mcp-method": None},
+            {"mcp-name": "other"},
+            {"mcp-name": None},
+            {"mcp-protocol-version": None},
+            {"mcp-protocol-version": "2025-11-25"},
+            {"mcp-protocol-version": "2099-01-01"},
+        ):
+            given = {name: value for name, value in {**headers, **change}.items() if value is not None}
+            response = await http.post(url, json=whole, headers=given)
+            error_of(response, 400, -32020)
+            assert response.json()["id"] == "m"
+        twice = [*headers.items(), ("mcp-method", "tools/call")]
+        error_of(await http.post(url, json=whole, headers=twice), 400, -32020)
+
+    async def test_is_as_whole_as_the_revision_asks_for(self, http: httpx2.AsyncClient, url: str) -> None:
+        whole, headers = modern(tool("greet", name="Ann"))
+        metas: list[Any] = [None, {}, [], {"io.modelcontextprotocol/protocolVersion": MODERN}]
+        for meta in metas:
+            broken = {**whole, "params": {**whole["params"], "_meta": meta}}
+            error_of(await http.post(url, json=broken, headers=headers), 400, -32602)
+        error_of(await http.post(url, json={**whole, "params": None}, headers=headers), 400, -32602)
 
     @pytest.mark.parametrize("method", ["nope", "initialize", "logging/setLevel", "resources/subscribe", "ping"])
-    async def test_of_a_method_that_is_not_there_is_404(
-        self, http: httpx2.AsyncClient, serve: Serve, method: str
-    ) -> None:
-        async with serve() as url:
-            whole, headers = modern(request(method, "n", uri="file:///x", level="error"))
-            response = await http.post(url, json=whole, headers=headers)
-            error_of(response, 404, -32601)
-            assert response.json()["id"] == "n"
+    async def test_of_a_method_that_is_not_there_is_404(self, http: httpx2.AsyncClient, url: str, method: str) -> None:
+        whole, headers = modern(request(method, "n", uri="file:///x", level="error"))
+        response = await http.post(url, json=whole, headers=headers)
+        error_of(response, 404, -32601)
+        assert response.json()["id"] == "n"
 
-    async def test_cannot_listen_for_ever_and_is_not_invited_to(self, http: httpx2.AsyncClient, serve: Serve) -> None:
-        async with serve() as url:
-            whole, headers = modern(request("subscriptions/listen", notifications={"toolsListChanged": True}))
-            error_of(await http.post(url, json=whole, headers=headers), 404, -32601)
-            whole, headers = modern(request("server/discover"))
-            found = (await http.post(url, json=whole, headers=headers)).json()["result"]
-            assert found["supportedVersions"] == [MODERN]
-            assert not any(each.get("listChanged") for each in found["capabilities"].values())
-            assert not found["capabilities"].get("resources", {}).get("subscribe")
+    async def test_cannot_listen_for_ever_and_is_not_invited_to(self, http: httpx2.AsyncClient, url: str) -> None:
+        whole, headers = modern(request("subscriptions/listen", notifications={"toolsListChanged": True}))
+        error_of(await http.post(url, json=whole, headers=headers), 404, -32601)
+        whole, headers = modern(request("server/discover"))
+        found = (await http.post(url, json=whole, headers=headers)).json()["result"]
+        assert found["supportedVersions"] == [MODERN]
+        assert not any(each.get("listChanged") for each in found["capabilities"].values())
+        assert not found["capabilities"].get("resources", {}).get("subscribe")
 
-    async def test_is_a_request_or_a_notification(self, http: httpx2.AsyncClient, serve: Serve) -> None:
-        async with serve() as url:
-            headers = {**BOTH, "mcp-protocol-version": MODERN}
-            note = notification("notifications/cancelled", requestId=1)
-            accepted = await http.post(url, json=note, headers=headers)
-            assert (accepted.status_code, accepted.content) == (202, b"")
-            answer = {"jsonrpc": "2.0", "id": "ask-1", "result": {}}
-            error_of(await http.post(url, json=answer, headers=headers), 400, -32600)
+    async def test_is_a_request_or_a_notification(self, http: httpx2.AsyncClient, url: str) -> None:
+        headers = {**BOTH, "mcp-protocol-version": MODERN}
+        note = notification("notifications/cancelled", requestId=1)
+        accepted = await http.post(url, json=note, headers=headers)
+        assert (accepted.status_code, accepted.content) == (202, b"")
+        answer = {"jsonrpc": "2.0", "id": "ask-1", "result": {}}
+        error_of(await http.post(url, json=answer, headers=headers), 400, -32600)
 
     async def test_cannot_use_a_session_nor_cancel_what_runs_in_one(
         self, http: httpx2.AsyncClient, serve: Serve, stage: Stage
@@ -351,13 +341,13 @@ class TestAModernRequest:
 
 @pytest.mark.parametrize("mode", ["auto", "legacy", MODERN])
 class TestTheSdksClient:
-    async def test_calls_and_hears_of_progress(self, serve: Serve, mode: Any) -> None:
+    async def test_calls_and_hears_of_progress(self, url: str, mode: Any) -> None:
         heard: list[tuple[float, str | None]] = []
 
         async def on_progress(progress: float, total: float | None, message: str | None) -> None:
             heard.append((progress, message))
 
-        async with serve() as url, Client(url, mode=mode) as client:
+        async with Client(url, mode=mode) as client:
             assert {"greet", "slow"} <= {each.name for each in (await client.list_tools()).tools}
             greeting = await client.call_tool("greet", {"name": "Ann"})
             assert isinstance(greeting.content[0], TextContent)
@@ -367,38 +357,38 @@ class TestTheSdksClient:
             await until(lambda: len(heard) == 3)
         assert heard == [(0, "p"), (1, "p"), (2, "done")]
 
-    async def test_is_told_the_logs_it_wants(self, serve: Serve, mode: Any) -> None:
+    async def test_is_told_the_logs_it_wants(self, url: str, mode: Any) -> None:
         heard: list[str] = []
 
         async def log(params: LoggingMessageNotificationParams) -> None:
             heard.append(params.level)
 
         expected = ["debug", "info", "warning", "error"] if mode == "legacy" else ["warning", "error"]
-        async with serve() as url, Client(url, mode=mode, logging_callback=log, log_level="warning") as client:
+        async with Client(url, mode=mode, logging_callback=log, log_level="warning") as client:
             await client.call_tool("says_all_levels")
             await until(lambda: len(heard) == len(expected))
         assert heard == expected
 
-    async def test_can_be_asked(self, serve: Serve, mode: Any) -> None:
+    async def test_can_be_asked(self, url: str, mode: Any) -> None:
         async def answer(context: Any, params: ElicitRequestParams) -> ElicitResult:
             return ElicitResult(action="accept", content={"colour": "red"})
 
-        async with serve() as url, Client(url, mode=mode, elicitation_callback=answer) as client:
+        async with Client(url, mode=mode, elicitation_callback=answer) as client:
             for name in ("needs", "asks") if mode == "legacy" else ("needs",):
                 said = await client.call_tool(name)
                 assert isinstance(said.content[0], TextContent)
                 assert said.content[0].text == "accept: red"
 
-    async def test_is_answered_with_an_error_it_understands(self, serve: Serve, mode: Any) -> None:
-        async with serve() as url, Client(url, mode=mode) as client:
+    async def test_is_answered_with_an_error_it_understands(self, url: str, mode: Any) -> None:
+        async with Client(url, mode=mode) as client:
             said = await client.call_tool("crashes")
             assert said.is_error is True
             assert isinstance(said.content[0], TextContent)
             assert said.content[0].text == "Error executing tool crashes"
 
 
-async def test_the_sdks_client_reads_a_result_of_almost_a_mebibyte(serve: Serve) -> None:
-    async with serve() as url, Client(url, mode="legacy") as client:
+async def test_the_sdks_client_reads_a_result_of_almost_a_mebibyte(url: str) -> None:
+    async with Client(url, mode="legacy") as client:
         said = await client.call_tool("big", {"size": 500_000})  # and once more in its structured content
         assert isinstance(said.content[0], TextContent)
         assert len(said.content[0].text) == 500_000

@@ -439,6 +439,24 @@ class TestLastEventId:
             response = await http.get(url, headers={**session.headers, "last-event-id": str(first.id)})
             assert response.status_code == 400
 
+    async def test_of_a_call_that_another_instance_took_for_dead_gives_each_answer_once(
+        self, http: httpx2.AsyncClient, store: MemoryStore, stage: Stage, serve: Serve
+    ) -> None:
+        """Its clock is ahead, or the instance at work was busy for longer than its lease."""
+        ahead = SetClock()
+        ahead.now += 10
+        async with serve() as here, serving(host(a_server(stage), store, clock=ahead)) as there:
+            session = await initialize(http, here)
+            async with session.calling(here, "slow", 5, steps=0) as events:
+                first = await anext(events)
+            await until(lambda: stage.entered)
+            assert len(await resumed(session, there, str(first.id))) == 1
+            stage.go.set()
+            await until(lambda: stage.left)
+            for url in (here, there):
+                answers = [each.message for each in await resumed(session, url, str(first.id))]
+                assert len([each for each in answers if each.get("id") == 5]) == 1
+
     async def test_can_be_used_by_two_at_once(self, http: httpx2.AsyncClient, stage: Stage, serve: Serve) -> None:
         async with serve() as url:
             session = await initialize(http, url)
@@ -502,6 +520,31 @@ class TestWhatIsKept:
             assert last["error"] == {"code": -32800, "message": "The session was ended."}
             await until(lambda: stage.left)
             assert len(store) == 0
+
+    async def test_of_a_session_that_ends_while_a_question_is_open_is_nothing(
+        self, http: httpx2.AsyncClient, store: MemoryStore, serve: Serve
+    ) -> None:
+        async with serve() as url:
+            session = await initialize(http, url, elicitation={})
+            async with session.calling(url, "asks") as events:
+                seen = [await anext(events) for _ in range(2)]
+                assert seen[-1].message["method"] == "elicitation/create"
+                assert (await session.end(url)).status_code == 200
+                (last,) = [event.message async for event in events]
+            assert last.get("error") == {"code": -32800, "message": "The session was ended."}
+            assert len(store) == 0
+
+    async def test_of_a_session_that_ends_while_a_call_begins_is_nothing(
+        self, http: httpx2.AsyncClient, clock: SetClock, stage: Stage, serve: Serve
+    ) -> None:
+        store = Distant(clock)
+        async with serve(store=store) as url:
+            session = await initialize(http, url)
+            call = in_bytes(url, "POST", session.headers, tool("slow"))
+            called, ended = await at_the_same_moment(url, call, in_bytes(url, "DELETE", session.headers))
+            assert ended.split(b" ")[1] == b"200"
+            assert b'"error":' in called
+            assert (stage.entered, len(store)) == (0, 0)
 
     async def test_of_answers_that_nobody_waits_for_is_nothing(
         self, http: httpx2.AsyncClient, store: MemoryStore, serve: Serve

@@ -158,8 +158,10 @@ class Call:
         await self._emit(jsonrpc.notification(method, params), is_news=True)
 
     async def ask(self, method: str, params: Params | None, timeout_s: float | None) -> Mapping[str, Any]:
-        assert self.journal is not None, "only a client with a session is asked"  # noqa: S101
-        question = await self.journal.ask()
+        journal = self.journal
+        if journal is None:
+            raise TimeoutError  # no answer could find its way back
+        question = await journal.ask()
         answered: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self._questions[question] = answered
         try:
@@ -169,12 +171,12 @@ class Call:
                     await asyncio.wait((answered,), timeout=_ANSWER_POLL_S)
                     if answered.done():
                         return await answered
-                    if (reply := await self.journal.reply(question)) is not None:
+                    if (reply := await journal.reply(question)) is not None:
                         return reply
         finally:
             del self._questions[question]
             with suppress(StoreDown):
-                await self.journal.withdraw(question)
+                await journal.withdraw(question)
 
     async def detach(self) -> None:
         for listener in self._listeners:

@@ -2,15 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from tollbook.core.errors import StoreDown
 from tollbook.hosting import jsonrpc
 from tollbook.hosting.answers import Refusal
 from tollbook.hosting.call import Call
-from tollbook.hosting.journal import BEAT_S
+from tollbook.hosting.journal import BEAT_S, Journal
 from tollbook.hosting.settings import HostSettings
 
 _log: Final = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ class Calls:
         self._settings = settings
         self._calls: dict[str, Call] = {}
         self._pulse: asyncio.Task[None] | None = None
+        self._followers = 0
         self._is_closed = False
 
     async def start(self, call: Call) -> None:
@@ -42,14 +43,34 @@ class Calls:
             raise Refusal(503, "Too many calls are running. Try again later.", jsonrpc.INTERNAL_ERROR, headers=_SOON)
         self._calls[call.id] = call  # it takes its room before anything else can
         if call.journal is not None:
-            try:
-                await call.journal.open(call.id, call.request_ids)
-            except BaseException:
-                self._forget(call)
-                raise
+            await self._open(call, call.journal)
         call.start(self._forget)
         if self._pulse is None:
             self._pulse = asyncio.create_task(self._watch())
+
+    async def _open(self, call: Call, journal: Journal) -> None:
+        try:
+            await journal.open(call.id, call.request_ids)
+            if call.journal is None:  # its session ended meanwhile
+                await journal.close(call.id)
+        except BaseException:
+            self._forget(call)
+            raise
+
+    @contextmanager
+    def follower(self) -> Iterator[None]:
+        """Takes the room of one who follows a call of another instance.
+
+        Raises:
+            Refusal: there is none.
+        """
+        if self._followers >= self._settings.running_calls:
+            raise Refusal(503, "Too many calls are followed. Try again later.", jsonrpc.INTERNAL_ERROR, headers=_SOON)
+        self._followers += 1
+        try:
+            yield
+        finally:
+            self._followers -= 1
 
     def find(self, call_id: str, session_id: str) -> Call | None:
         call = self._calls.get(call_id)

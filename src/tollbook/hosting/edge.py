@@ -1,6 +1,7 @@
 """What a request must be before anything is done for it. Cheap, and without any state."""
 
 import asyncio
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -53,7 +54,9 @@ class Edge:
 
         Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#security-warning
         """
-        if exchange.header(b"host") not in self._hosts:
+        hosts = [value for key, value in exchange.scope["headers"] if key == b"host"]
+        # RFC 9112 §3.2: more than one is no request at all.
+        if len(hosts) != 1 or hosts[0].decode("latin-1") not in self._hosts:
             # RFC 9110 §15.5.20
             raise Refusal(421, "This host is not served here.")
         origin = exchange.header(b"origin")
@@ -78,7 +81,7 @@ class Edge:
             raise Refusal(415, "Content-Type must be application/json.")
         too_long = Refusal(413, f"A body may have at most {self._settings.largest_body:,} bytes.")
         length = exchange.header(b"content-length") or "0"
-        if not length.isdigit() or int(length) > self._settings.largest_body:
+        if not re.fullmatch("[0-9]{1,12}", length) or int(length) > self._settings.largest_body:
             raise too_long
         parts, size = [], 0
         try:

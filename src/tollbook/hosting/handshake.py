@@ -18,11 +18,10 @@ from tollbook.hosting.journal import Journal
 from tollbook.hosting.jsonrpc import INVALID_PARAMS, Message, Notification, Params, Request, Response
 from tollbook.hosting.sessions import Session, Sessions
 from tollbook.hosting.settings import HostSettings
-from tollbook.hosting.streams import EventStream, follow, follow_from_afar, listening, place_of
+from tollbook.hosting.streams import EventStream, answer_alone, follow, follow_from_afar, listening, place_of
 
 _AT_ONCE: Final = frozenset(
     {
-        "ping",
         "tools/list",
         "prompts/list",
         "resources/list",
@@ -31,7 +30,7 @@ _AT_ONCE: Final = frozenset(
         "logging/setLevel",
     }
 )
-"""Answered with JSON and not kept: who lost the answer asks again, at no cost."""
+"""Answered with JSON where that comes first, and not kept: who lost the answer asks again, at no cost."""
 
 _LARGEST_BATCH: Final = 32
 _BATCHES: Final = "2025-03-26"
@@ -66,8 +65,13 @@ class Handshake:
             return
         session = await self._session(exchange, message)
         match message:
+            case Request(method="ping"):  # answered even where there is no room for work
+                result = await self._kernel.answer(exchange.scope, message, _client_of(session), _NOWHERE)
+                exchange.trace.outcome = "result"
+                await exchange.answer(Answer(200, jsonrpc.result(message.id, result), _session_header(session)))
             case Request() if message.method in _AT_ONCE:
-                await self._answer_at_once(exchange, session, message)
+                call = self._call(exchange, session, (message,))
+                await answer_alone(self._calls, call, exchange, lambda _code: 200, _session_header(session))
             case Request():
                 await self._answer(exchange, session, (message,))
             case _:
@@ -97,7 +101,8 @@ class Handshake:
         stream = EventStream(exchange, call_id, _session_header(session))
         here = self._calls.find(call_id, session.id)
         if here is None:
-            await follow_from_afar(journal, call_id, after, exchange.receive, stream)
+            with self._calls.follower():
+                await follow_from_afar(journal, call_id, after, exchange.receive, stream)
             return
         async with listening(here, exchange.receive, after) as listener:
             await stream.comment()  # the client sees at once that it is heard
@@ -140,24 +145,8 @@ class Handshake:
         exchange.trace.within(session_id)
         return await self._sessions.find(exchange.caller, session_id)
 
-    async def _answer_at_once(self, exchange: Exchange, session: Session, request: Request) -> None:
-        trace = exchange.trace
-        try:
-            result = await self._result(exchange, session, request, _NOWHERE)
-        except sdk.Fault as fault:
-            trace.outcome, trace.code = "error", fault.code
-            data = jsonrpc.error(request.id, fault.code, str(fault), fault.data)
-        else:
-            trace.outcome, data = "result", jsonrpc.result(request.id, result)
-        await exchange.answer(Answer(200, data, _session_header(session)))
-
     async def _answer(self, exchange: Exchange, session: Session, requests: Sequence[Request]) -> None:
-        journal = self._journal(session)
-
-        async def answer(request: Request, call: Call) -> dict[str, Any]:
-            return await self._result(exchange, session, request, call)
-
-        call = Call(requests, session.id, answer, self._settings, journal, session.log_level)
+        call = self._call(exchange, session, requests, self._journal(session))
         await self._calls.start(call)
         stream = EventStream(exchange, call.id, _session_header(session))
         async with listening(call, exchange.receive) as listener:
@@ -168,6 +157,16 @@ class Handshake:
             await follow(call, listener, stream)
         exchange.trace.outcome = call.outcome if call.is_over else "left"
         exchange.trace.code = call.code
+
+    def _call(
+        self, exchange: Exchange, session: Session, requests: Sequence[Request], journal: Journal | None = None
+    ) -> Call:
+        async def answer(request: Request, call: Call) -> dict[str, Any]:
+            if request.method == "logging/setLevel" and not self._kernel.keeps_log_level:
+                return await self._set_log_level(session, request)
+            return await self._kernel.answer(exchange.scope, request, _client_of(session), call)
+
+        return Call(requests, session.id, answer, self._settings, journal, session.log_level)
 
     async def _batch(self, exchange: Exchange, documents: list[Any]) -> None:
         """A batch's requests are answered one after the other, on one stream."""
@@ -213,13 +212,6 @@ class Handshake:
             case Notification():
                 client = _client_of(session)
                 await self._kernel.hear(exchange.scope, message.method, message.params, client, _NOWHERE)
-
-    async def _result(
-        self, exchange: Exchange, session: Session, request: Request, outlet: sdk.Outlet
-    ) -> dict[str, Any]:
-        if request.method == "logging/setLevel" and not self._kernel.keeps_log_level:
-            return await self._set_log_level(session, request)
-        return await self._kernel.answer(exchange.scope, request, _client_of(session), outlet)
 
     async def _set_log_level(self, session: Session, request: Request) -> dict[str, Any]:
         """It holds from the next call on, wherever that runs."""

@@ -72,6 +72,10 @@ class Journal:
         """Says that it still does; False if the session has ended meanwhile."""
         return await self._store.replace(self._lease(call_id, request_ids))
 
+    async def close(self, call_id: str) -> None:
+        """Forgets a call that never began."""
+        await self._store.remove(self._room, f"call/{call_id}")
+
     async def lease(self, call_id: str) -> Lease | None:
         """Who works on a call; None if nothing is kept of it, or no longer."""
         found = await self._store.get(self._room, f"call/{call_id}")
@@ -83,7 +87,8 @@ class Journal:
 
     async def write(self, call_id: str, event: Event) -> None:
         """Keeps an event."""
-        expires = self._clock() + self._settings.call_limit_s + self._settings.kept_s
+        still_runs_s = 0 if event.is_last else self._settings.call_limit_s
+        expires = self._clock() + still_runs_s + self._settings.kept_s
         for key, part in _parts(call_id, event):
             await self._store.put(Record(self._room, key, part, expires))
 
@@ -93,10 +98,15 @@ class Journal:
             await self._store.remove(self._room, key)
 
     async def events(self, call_id: str, after: int) -> Sequence[Event]:
-        """The events kept after the one numbered `after`, in order; one that is half written is not among them."""
+        """The events kept after the one numbered `after`, in order; one that is half written is not among them.
+
+        Nothing comes after the last: where an instance that was taken for dead has answered after all, its answer does.
+        """
         # '~' comes after every character of a part's name.
         kept = await self._store.list(self._room, f"event/{call_id}/", f"{_at(call_id, after)}~")
-        return tuple(_joined(kept))
+        events = tuple(_joined(kept))
+        ends = (place for place, event in enumerate(events, 1) if event.is_last)
+        return events[: next(ends, None)]
 
     async def bury(self, call_id: str, lease: Lease) -> None:
         """Answers, for an instance that died at work, the requests that it answers no more.

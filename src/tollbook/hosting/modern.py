@@ -6,13 +6,13 @@ Source: https://modelcontextprotocol.io/specification/2026-07-28/basic/transport
 from typing import Any
 
 from tollbook.hosting import jsonrpc, sdk
-from tollbook.hosting.answers import ACCEPTED, Answer, Exchange, Refusal
+from tollbook.hosting.answers import ACCEPTED, Exchange, Refusal
 from tollbook.hosting.call import Call
 from tollbook.hosting.calls import Calls
 from tollbook.hosting.edge import accepts_both
 from tollbook.hosting.jsonrpc import Notification, Request
 from tollbook.hosting.settings import HostSettings
-from tollbook.hosting.streams import QUIET_S, EventStream, follow, listening
+from tollbook.hosting.streams import answer_alone
 
 
 class Modern:
@@ -54,20 +54,9 @@ class Modern:
         async def answer(request: Request, call: Call) -> dict[str, Any]:
             return await self._kernel.answer(exchange.scope, request, client, call)
 
+        # The specification has a closed stream cancel the call.
         call = Call((request,), None, answer, self._settings)
-        await self._calls.start(call)
-        async with listening(call, exchange.receive) as listener:
-            try:
-                await listener.wait(QUIET_S)
-                if (data := call.sole_answer) is not None:
-                    await exchange.answer(Answer(sdk.HTTP_STATUS.get(call.code, 200), data))
-                elif not listener.has_left:
-                    await follow(call, listener, EventStream(exchange))
-            finally:
-                # The specification has a closed stream cancel the call.
-                exchange.trace.outcome = call.outcome or "left"
-                exchange.trace.code = call.code
-                call.cancel("The client has left.")
+        await answer_alone(self._calls, call, exchange, lambda code: sdk.HTTP_STATUS.get(code, 200))
 
 
 def _refusal_of(fault: sdk.Fault, request_id: jsonrpc.Id | None) -> Refusal:

@@ -2,13 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from tollbook.hosting import sse
-from tollbook.hosting.answers import Exchange, Headers, Receive
+from tollbook.hosting.answers import Answer, Exchange, Headers, Receive
 from tollbook.hosting.call import Call, Listener
+from tollbook.hosting.calls import Calls
 from tollbook.hosting.edge import Left
 from tollbook.hosting.journal import Event, Journal
 
@@ -78,6 +79,30 @@ async def listening(call: Call, receive: Receive, after: int = 0) -> AsyncIterat
     finally:
         gone.cancel()
         call.unlisten(listener)
+
+
+async def answer_alone(
+    calls: Calls, call: Call, exchange: Exchange, status_of: Callable[[int], int], headers: Headers = ()
+) -> None:
+    """Runs a call that ends with its connection: its answer as JSON if it comes first, else a stream.
+
+    Args:
+        status_of: the HTTP status for a JSON-RPC error's code; 0 is none.
+
+    Raises:
+        Refusal: there is no room for it.
+    """
+    await calls.start(call)
+    async with listening(call, exchange.receive) as listener:
+        try:
+            await listener.wait(QUIET_S)
+            if (data := call.sole_answer) is not None:
+                await exchange.answer(Answer(status_of(call.code), data, headers))
+            elif not listener.has_left:
+                await follow(call, listener, EventStream(exchange, headers=headers))
+        finally:
+            exchange.trace.outcome, exchange.trace.code = call.outcome or "left", call.code
+            call.cancel("The client has left.")
 
 
 async def follow(call: Call, listener: Listener, stream: EventStream) -> None:

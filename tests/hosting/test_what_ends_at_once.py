@@ -21,7 +21,7 @@ ASKED = {"ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "a", "
 def slow_to_complete(stage: Stage) -> MCPServer[Any]:
     server: MCPServer[Any] = MCPServer("slow", version="1", log_level="ERROR")
 
-    @server.completion()
+    @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]
     async def complete(ref: object, argument: object, context: object) -> Completion:
         await stage.wait()
         return Completion(values=["x"])

@@ -77,7 +77,8 @@ def fastmcp_in(folder: Path) -> Path:
     if not python.exists():
         say("installing fastmcp")
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "fastmcp"], check=True)
+        pip = (str(python), "-m", "pip", "--disable-pip-version-check")
+        subprocess.run([*pip, "install", "--quiet", "fastmcp"], check=True)
     return python
 
 

@@ -176,7 +176,6 @@ def _serve(options: argparse.Namespace) -> int:
     from tollbook.app.serve import serve, serve_stdio
     from tollbook.app.settings import SETTINGS
 
-    gc.enable()
     flags = {setting.name: getattr(options, setting.name) for setting in SETTINGS}
     (serve_stdio if options.stdio else serve)(flags)
     return 0

@@ -72,19 +72,22 @@ class Host:
             await self._serve(Exchange(scope, receive, send))
 
     async def _live(self, receive: Receive, send: Send) -> None:
+        """ASGI's lifespan, which is also the server's own."""
         await receive()
+        phase = "startup"
         try:
             async with self._kernel.running() as state:
                 self._kernel.start(state)
                 await send({"type": "lifespan.startup.complete"})
+                phase = "shutdown"
                 await receive()
                 await self._calls.drain()
+            await self._store.aclose()
         except Exception as fault:
             _log.exception("the server's lifespan failed")
-            await send({"type": "lifespan.startup.failed", "message": type(fault).__name__})
-            return
-        await self._store.aclose()
-        await send({"type": "lifespan.shutdown.complete"})
+            await send({"type": f"lifespan.{phase}.failed", "message": type(fault).__name__})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, exchange: Exchange) -> None:
         trace = exchange.trace

@@ -19,6 +19,7 @@ from tollbook.hosting.settings import HostSettings
 _log: Final = logging.getLogger(__name__)
 
 _ANSWER_POLL_S: Final = 0.25
+_PAUSES_S: Final = (0.2, 1.0, 3.0, 6.0)  # before each try to keep an answer that the store did not take
 LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
 
@@ -58,6 +59,8 @@ class Call:
 
     Attributes:
         id: tells it from every other call of every session.
+        started, last_heard, last_beat: when it began, when its last listener went, and when its instance last said that
+            it lives, by the loop's clock.
         journal: where its events are kept; None where nothing can be resumed.
         outcome: `result`, `tool_error`, `error` or `cancelled`, of the last request that was answered.
         code: the JSON-RPC error that it was answered with.
@@ -77,11 +80,12 @@ class Call:
         self.request_ids = tuple(request.id for request in requests)
         self.outcome, self.code = "", 0
         self.is_over = self._has_ended = False
-        self.started = self.last_heard = asyncio.get_running_loop().time()
+        self.started = self.last_heard = self.last_beat = asyncio.get_running_loop().time()
         self._requests, self._answer, self._settings = requests, answer, settings
         self._least = LOG_LEVELS.index(log_level) if log_level in LOG_LEVELS else 0
         self._events: list[Event] = []
         self._kept, self._seq = 0, 0
+        self._unkept: list[Event] = []
         self._listeners: list[Listener] = []
         self._questions: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
         self._emitting = asyncio.Lock()
@@ -117,8 +121,11 @@ class Call:
         self._interrupt(request_id)
 
     def _interrupt(self, request_id: Id | None) -> None:
-        # Only the server's handler is interrupted: an answer that is there already is still sent.
-        if self._task is not None and self._answering is not None and self._answering == request_id:
+        # Only the server's handler is interrupted, and once: an answer that is there already is still sent, and what
+        # the handler does in its end is left to it.
+        if self._task is None or self._answering is None or self._answering != request_id:
+            return
+        if not self._task.cancelling():
             self._task.cancel()
 
     # What its listeners do.
@@ -171,8 +178,9 @@ class Call:
                     await asyncio.wait((answered,), timeout=_ANSWER_POLL_S)
                     if answered.done():
                         return await answered
-                    if (reply := await journal.reply(question)) is not None:
-                        return reply
+                    with suppress(StoreDown):  # it may be there when it is looked for next
+                        if (reply := await journal.reply(question)) is not None:
+                            return reply
         finally:
             del self._questions[question]
             with suppress(StoreDown):
@@ -196,6 +204,7 @@ class Call:
             for number, request in enumerate(self._requests, 1):
                 data = await self._answered(request)
                 await self._emit(data, answers=request.id, is_last=number == len(self._requests))
+            await self._keep_the_rest()
         finally:
             self.is_over = True
             for listener in self._listeners:
@@ -243,13 +252,17 @@ class Call:
             self._has_ended = is_last
             self._seq += 1
             event = Event(self._seq, data, is_news, is_last, None if answers is None else key_of(answers))
-            # It is kept before it is sent: what a client has seen, it can resume from.
-            await self._keep(event)
+            # It is kept before it is sent: what a client has seen, it can resume from. Where the store is down, whoever
+            # listens still hears it.
+            dropped = self._make_room(event)
+            if not await self._keep(event, dropped) and not is_news:
+                self._unkept.append(event)
             self._events.append(event)
             for listener in self._listeners:
                 listener.wake()
 
-    async def _keep(self, event: Event) -> None:
+    def _make_room(self, event: Event) -> Sequence[Event]:
+        """The oldest progress and log entries, as many as must go for `event` to be kept."""
         self._kept += len(event.data)
         dropped = []
         while self._kept > self._settings.kept_bytes:
@@ -258,12 +271,24 @@ class Call:
                 break
             dropped.append(self._events.pop(oldest))
             self._kept -= len(dropped[-1].data)
+        return dropped
+
+    async def _keep(self, event: Event, dropped: Sequence[Event] = ()) -> bool:
         if self.journal is None:
-            return
+            return True
         try:
             await self.journal.write(self.id, event)
             for old in dropped:
                 await self.journal.drop(self.id, old)
         except StoreDown as fault:
-            # Whoever listens still hears it; only coming back for it is lost.
             _log.warning("an event could not be kept", extra={"reason": str(fault)})
+            return False
+        return True
+
+    async def _keep_the_rest(self) -> None:
+        """Tries for a while to keep the answers that the store did not take."""
+        for pause_s in _PAUSES_S:
+            if not self._unkept:
+                return
+            await asyncio.sleep(pause_s)
+            self._unkept = [event for event in self._unkept if not await self._keep(event)]

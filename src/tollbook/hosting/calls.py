@@ -100,37 +100,37 @@ class Calls:
                     await call.join()
 
     async def _watch(self) -> None:
-        """Looks after the calls once a second while there are any."""
-        beats = 0
+        """Looks after the calls once a second while there are any; one that takes longer holds up no other."""
+        looks: dict[str, asyncio.Task[None]] = {}
         while self._calls:
             await asyncio.sleep(_PULSE_S)
-            beats += 1
-            must_beat = beats % BEAT_S == 0
-            running = [call for call in self._calls.values() if call.has_begun]
-            await asyncio.gather(*(self._look(call, must_beat) for call in running))
+            looks = {call_id: look for call_id, look in looks.items() if not look.done()}
+            for call in self._calls.values():
+                if call.has_begun and call.id not in looks:
+                    looks[call.id] = asyncio.create_task(self._look(call))
         self._pulse = None
 
-    async def _look(self, call: Call, must_beat: bool) -> None:
+    async def _look(self, call: Call) -> None:
         try:
-            await self._look_at(call, must_beat)
+            await self._look_at(call)
         except StoreDown as fault:
             _log.warning("a running call could not be looked after", extra={"reason": str(fault)})
         except Exception:
             _log.exception("a running call could not be looked after")  # and the others still are
 
-    async def _look_at(self, call: Call, must_beat: bool) -> None:
+    async def _look_at(self, call: Call) -> None:
         now = asyncio.get_running_loop().time()
         if now - call.started > self._settings.call_limit_s:
             call.cancel(f"The call took longer than {self._settings.call_limit_s:g} s, which is all it may.")
         if (journal := call.journal) is None:
             return
+        if now - call.last_beat >= BEAT_S:
+            call.last_beat = now
+            if not await journal.beat(call.id, call.request_ids):
+                call.cancel("The session was ended.", keeps=False)
+                return
         for request_id in await journal.cancelled(call.request_ids):
             call.cancel_request(request_id)
-        if must_beat and not await journal.beat(call.id, call.request_ids):
-            call.cancel("The session was ended.", keeps=False)
-        elif (
-            not call.is_heard
-            and now - call.last_heard > self._settings.unheard_s
-            and not await journal.is_heard(call.id)
-        ):
+        is_unheard = not call.is_heard and now - call.last_heard > self._settings.unheard_s
+        if is_unheard and not await journal.is_heard(call.id):
             call.cancel(f"Nobody listened for {self._settings.unheard_s:g} s.")

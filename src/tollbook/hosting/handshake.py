@@ -98,8 +98,8 @@ class Handshake:
         session = await self._session(exchange, None)
         journal = self._journal(session)
         call_id, after = await _kept_place(journal, last)
-        stream = EventStream(exchange, call_id, _session_header(session))
         here = self._calls.find(call_id, session.id)
+        stream = EventStream(exchange, call_id, _session_header(session))
         if here is None:
             with self._calls.follower():
                 await follow_from_afar(journal, call_id, after, exchange.receive, stream)
@@ -232,9 +232,14 @@ async def _kept_place(journal: Journal, last_event_id: str) -> tuple[str, int]:
         Refusal: they are not.
     """
     place = place_of(last_event_id)
-    if place is not None and await journal.lease(place[0]) is not None:
+    lease = None if place is None else await journal.lease(place[0])
+    if place is not None and lease is not None:
         call_id, after = place
         if after == 0 or await journal.events(call_id, after - 1):
+            return call_id, after
+        # The event named may be one that the store did not take; while its call runs, there is more to come.
+        events = await journal.events(call_id, 0)
+        if not journal.is_over(lease) and not (events and events[-1].is_last):
             return call_id, after
     # Not 404: that would say that the session has ended.
     raise Refusal(400, "Nothing is kept of the call that this Last-Event-ID belongs to.")

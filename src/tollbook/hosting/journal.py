@@ -23,6 +23,7 @@ LEASE_S: Final = 8.0
 BEAT_S: Final = 3.0
 """How often it says so."""
 
+_CANCEL: Final = "cancel/"
 _QUESTION: Final = re.compile(r"ask-[A-Za-z0-9_-]{16}")
 _MARK_S: Final = 60.0  # a cancellation that found no call by then finds none
 _LAST_SEQ: Final = 99_999_999  # of the event that tells of an instance's death
@@ -132,11 +133,10 @@ class Journal:
 
     async def cancelled(self, request_ids: Iterable[Id]) -> Sequence[Id]:
         """Those of these requests that are no longer wanted; being told so once uses the mark up."""
-        found = []
-        for request_id in request_ids:
-            key = _cancelling(request_id)
-            if await self._store.get(self._room, key) is not None and await self._store.remove(self._room, key):
-                found.append(request_id)
+        marks = {record.key for record in await self._store.list(self._room, _CANCEL)}
+        found = [request_id for request_id in request_ids if _cancelling(request_id) in marks]
+        for request_id in found:
+            await self._store.remove(self._room, _cancelling(request_id))
         return found
 
     async def ask(self) -> str:
@@ -194,7 +194,7 @@ def _parts(call_id: str, event: Event) -> Iterator[tuple[str, bytes]]:
 
 
 def _cancelling(request_id: Id) -> str:
-    return f"cancel/{hashlib.sha256(key_of(request_id).encode()).hexdigest()[:32]}"
+    return f"{_CANCEL}{hashlib.sha256(key_of(request_id).encode()).hexdigest()[:32]}"
 
 
 def _joined(records: Iterable[Record]) -> Iterator[Event]:

@@ -1,13 +1,14 @@
 """One line of JSON for each request: what was asked and how it went; never a token, a body or a prompt."""
 
 import hashlib
-import json
 import logging
 import re
 import secrets
 import time
 from datetime import UTC, datetime
 from typing import Any, Final
+
+import msgspec
 
 _requests: Final = logging.getLogger("tollbook.requests")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./-]{1,64}")
@@ -69,12 +70,14 @@ class JsonLines(logging.Formatter):
             cause = _cause(record.exc_info[1])
             fields["exception"] = type(cause).__name__
             fields["at"] = _places(cause)
-        return json.dumps(fields, default=str)
+        return msgspec.json.encode(fields, enc_hook=str).decode()
 
 
 def _cause(fault: BaseException) -> BaseException:
-    while fault.__cause__ is not None:
+    seen = {fault}  # an exception may be its own cause
+    while fault.__cause__ is not None and fault.__cause__ not in seen:
         fault = fault.__cause__
+        seen.add(fault)
     return fault
 
 

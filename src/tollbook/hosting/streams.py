@@ -95,11 +95,14 @@ async def answer_alone(
     await calls.start(call)
     async with listening(call, exchange.receive) as listener:
         try:
-            await listener.wait(QUIET_S)
+            has_news = await listener.wait(QUIET_S)
             if (data := call.sole_answer) is not None:
                 await exchange.answer(Answer(status_of(call.code), data, headers))
             elif not listener.has_left:
-                await follow(call, listener, EventStream(exchange, headers=headers))
+                stream = EventStream(exchange, headers=headers)
+                if not has_news:
+                    await stream.comment()
+                await follow(call, listener, stream)
         finally:
             exchange.trace.outcome, exchange.trace.code = call.outcome or "left", call.code
             call.cancel("The client has left.")

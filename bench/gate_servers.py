@@ -32,8 +32,7 @@ def stateless() -> Any:
 
 
 def hosted(store: str) -> Any:
-    from tollbook.app.serve import log_as_json
-    from tollbook.hosting import host
+    from tollbook.hosting import host, log_as_json
     from tollbook.hosting.stores import open_store
 
     server = the_sdks()  # which sets up a log of its own

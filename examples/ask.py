@@ -22,4 +22,9 @@ async def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:3000/mcp")
+    address = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:3000/mcp"
+    try:
+        anyio.run(main, address)
+    except* Exception as faults:
+        print(f"No answer from {address}: {faults.exceptions[0]}. Is 'tollbook serve' running there?", file=sys.stderr)
+        sys.exit(1)

@@ -68,6 +68,10 @@ async def test_a_local_host_is_served_on_the_standard_input_and_output(tmp_path:
         (["--session-store", "redis"], "redis"),
         (["--workers", "2", "--session-store", "memory"], "--workers: several workers cannot share"),
         (["--request-state-keys", "short-secret"], "keys of 32 characters or more"),
+        (["--allowed-hosts", "*"], "--allowed-hosts (ALLOWED_HOSTS): names separated by commas are wanted"),
+        (["--allowed-hosts", "https://example.com"], "--allowed-hosts (ALLOWED_HOSTS): names separated by commas"),
+        (["--allowed-origins", "example.com"], "an origin begins with http:// or https://"),
+        (["--session-idle", "60"], "--session-idle: a session must not end before a call in it may"),
         (["--region", "mars"], "a region such as us-east-1, or all, is wanted, not 'mars'"),
         (["--now", "yesterday"], "yesterday"),
     ],
@@ -87,6 +91,42 @@ def test_every_problem_is_named_at_once_with_its_variable(ask: Ask, monkeypatch:
     answer = ask("serve")
     assert answer.code == 2
     assert all(f"({name})" in answer.err for name in ("PORT", "CALL_LIMIT_SECONDS", "LOG_LEVEL"))
+
+
+def test_each_problem_stands_on_a_line_of_its_own(ask: Ask) -> None:
+    lines = ask("serve", "--port", "http", "--region", "mars").err.splitlines()
+    assert lines[0] == "tollbook: The server cannot start:"
+    assert [line.split(" ")[2] for line in lines[1:]] == ["--region", "--port"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"), [("--names", "no such file"), ("--prices", "no such file"), ("--session-store", "is no store")]
+)
+def test_a_file_that_no_answer_can_do_without_is_missed_at_the_start(
+    ask: Ask, tmp_path: Path, store: list[str], flag: str, said: str
+) -> None:
+    (tmp_path / "text").write_text("This is no database, and says so at some length. " * 100)
+    value = f"sqlite:{tmp_path / 'text'}" if flag == "--session-store" else str(tmp_path / "missing")
+    answer = ask("serve", "--source", str(LOGS), *store, flag, value)
+    assert answer.code == 1
+    assert said in answer.err
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("", "This server has no logs to read"), ("missing.jsonl", "There is no file or folder missing")],
+)
+async def test_a_server_without_logs_says_so_at_the_start_and_to_whoever_asks(
+    tmp_path: Path, store: list[str], source: str, said: str
+) -> None:
+    with instances(tmp_path, 1, [*store, "--source", source]) as (server,):
+        async with Client(server.url) as client:
+            result = await client.call_tool("get_bedrock_usage_report", {})
+        assert result.is_error
+        assert said in result.content[0].text  # type: ignore[union-attr]
+        log = server.log.read_text()
+    assert "There is nothing to report on yet: name logs with --source." in log or said in log
 
 
 def test_a_flag_goes_before_its_variable(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +197,7 @@ def test_a_missing_exporter_is_named(ask: Ask, monkeypatch: pytest.MonkeyPatch, 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
-    assert "pip install 'tollbook[otel]'" in done.stderr
+    assert "pip install '.[otel]'" in done.stderr
 
 
 async def _greet(url: str) -> None:

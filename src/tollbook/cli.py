@@ -57,7 +57,12 @@ def main(words: Sequence[str]) -> int:
     try:
         return int(options.do(options))
     except TollbookError as fault:
-        print(f"tollbook: {printable(str(fault))}", file=sys.stderr)
+        print(
+            f"tollbook: {printable(str(fault))}",
+            *(f"  {printable(line)}" for line in fault.more),
+            sep="\n",
+            file=sys.stderr,
+        )
         return fault.exit_code
 
 

@@ -83,7 +83,7 @@ class TestEveryHandshake:
                 response = await http.post(url, json=request("initialize", 3, **params), headers=BOTH)
                 error_of(response, 400, -32602)
                 assert response.json()["id"] == 3
-            assert len(store) == 0
+            assert store.held == 0
 
     async def test_advertises_logs_and_no_subscriptions(self, http: httpx2.AsyncClient, url: str) -> None:
         client = {"name": "test", "version": "1"}

@@ -176,6 +176,25 @@ async def test_a_server_that_is_told_to_stop_finishes_what_runs(tmp_path: Path, 
         assert stopping.process.wait(30) == -signal.SIGTERM
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_server_that_stops_tells_those_who_listen_to_what_it_ends(
+    tmp_path: Path, http: httpx2.AsyncClient, workers: int
+) -> None:
+    words = ["--session-store", f"sqlite:{tmp_path / 'store.db'}", "--drain", "0", "--workers", str(workers)]
+    with instances(tmp_path, 1, words) as (stopping,):
+        session = await initialize(http, stopping.url)
+        said: list[Any] = []
+        async with session.calling(stopping.url, "multi-greet", 1, name="Ann") as events:
+            async for event in events:
+                if len(said) == 1:
+                    stopping.process.send_signal(signal.SIGTERM)
+                said.append(event.message)
+        stopping.process.wait(30)
+        log = stopping.log.read_text()
+    assert said[-1]["error"]["message"] == "The instance that worked on this call was stopped. Call again."
+    assert '"level":"error"' not in log
+
+
 async def test_workers_of_one_server_serve_each_others_sessions(tmp_path: Path) -> None:
     words = ["--session-store", f"sqlite:{tmp_path / 'store.db'}", "--workers", "2"]
     with instances(tmp_path, 1, words) as (server,):

@@ -1,6 +1,7 @@
 """What is still served, and what is said, when the store that instances share cannot be reached."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,8 @@ def is_down(response: httpx2.Response) -> bool:
     assert response.status_code == 503
     assert response.headers["content-type"] == "application/json"
     error = {"code": -32603, "message": "Sessions cannot be reached just now. Try again."}
-    assert response.json() == {"jsonrpc": "2.0", "id": None, "error": error}
+    sent = json.loads(response.request.content or b"{}")
+    assert response.json() == {"jsonrpc": "2.0", "id": sent.get("id"), "error": error}
     return True
 
 

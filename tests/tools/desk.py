@@ -36,7 +36,7 @@ def served(
     def clock() -> float:
         return now().timestamp()
 
-    kept, answers = store or open_store("memory", clock), asker or FileAsker(sources)
+    kept, answers = open_store("memory", clock) if store is None else store, asker or FileAsker(sources)
     return tools.build(answers, kept, settings=settings, now=now, clock=clock, version="1.2.3")
 
 

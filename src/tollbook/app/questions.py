@@ -1,7 +1,7 @@
 """Questions of MCP clients, answered from files."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,11 +10,11 @@ import anyio.to_thread
 import msgspec
 
 from tollbook.app.book import content_of, price_book
-from tollbook.core.errors import UsageError
+from tollbook.core.errors import SourceError, UsageError
 from tollbook.core.text import printable
 from tollbook.sources.discovery import STDIN, log_files
 from tollbook.sources.files import read_found
-from tollbook.spend.model import read_names
+from tollbook.spend.model import Named, read_names
 from tollbook.spend.render.words import counted
 from tollbook.spend.report import Report, report_of
 from tollbook.tools.asking import Question, Stage, Tell
@@ -47,6 +47,25 @@ class FileAsker:
         self._sources, self._price_file, self._names_file = tuple(sources), price_file, names_file
         self._turns = anyio.CapacityLimiter(_AT_ONCE)
 
+    def check(self) -> str:
+        """Looks at what every question needs, before there is one.
+
+        Returns: what is the matter with the sources, or nothing: they may still come.
+
+        Raises:
+            TollbookError: the prices or the names cannot be read.
+        """
+        price_book(self._price_file)
+        self._names()
+        try:
+            log_files(self._sources)
+        except SourceError as fault:
+            return str(fault)
+        return "" if self._sources else "There is nothing to report on yet: name logs with --source."
+
+    def _names(self) -> Mapping[str, Named]:
+        return {} if self._names_file is None else read_names(content_of(self._names_file), str(self._names_file))
+
     async def ask(self, question: Question, tell: Tell) -> Report:
         """See `Asker`. What is cancelled stops reading after the block, of 64 KB at most, that it is at.
 
@@ -67,6 +86,8 @@ class FileAsker:
             left.set()
 
     def _read(self, question: Question, tell: Tell, go_on: Callable[[], None]) -> Report:
+        if not self._sources:
+            raise SourceError("This server has no logs to read: whoever runs it names them with --source.")
         files = log_files(self._sources)
         words = _Words(len(files), sum(file.size for file in files))
         tell(Stage(0, words.total, words.beginning))
@@ -76,7 +97,7 @@ class FileAsker:
             tell(words.stage(done))
 
         book, price_notes = price_book(self._price_file)
-        names = {} if self._names_file is None else read_names(content_of(self._names_file), str(self._names_file))
+        names = self._names()
         # One process: a server has threads, and a fork of it might wait for a lock that no one holds there.
         reading = read_found(files, question.query, progress, processes=1, names=names)
         go_on()

@@ -1,14 +1,18 @@
 """`tollbook serve`: tollbook's MCP server, over HTTP or on the standard input and output."""
 
+import asyncio
 import gc
-import logging
+import math
 import os
 import secrets
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from types import FrameType
 from typing import Any, Final
 
 import anyio
@@ -23,21 +27,38 @@ from tollbook.app.settings import SETTINGS, ServerSettings, read_settings
 from tollbook.app.telemetry import export_spans
 from tollbook.core.errors import SourceError, why
 from tollbook.core.stores import Store
+from tollbook.core.text import printable
 from tollbook.hosting import HostSettings, host
 from tollbook.hosting.app import Host
-from tollbook.hosting.log import JsonLines
+from tollbook.hosting.log import log_as_json
 from tollbook.hosting.stores import open_store
 
+Lifespan = Callable[[MCPServer[Any]], AbstractAsyncContextManager[None]]
+
+_LAST_WORDS_S: Final = 5  # for the connections of calls that were ended
 _BACKLOG: Final = 2048
+_STALLED_MS: Final = 60_000
 _KEEP_ALIVE_S: Final = 75  # longer than clients and proxies keep one: else a POST meets a connection just closed
 
 
 def app() -> Host:
     """The ASGI app as the environment sets it: `uvicorn --factory tollbook.app.serve:app`."""
-    settings = read_settings(os.environ, {})
+    return _app(read_settings(os.environ, {}))
+
+
+def _app(settings: ServerSettings) -> Host:
     log_as_json(settings.log_level)
+    send_last_spans = export_spans(os.environ)
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
+        with _draining_from_the_signal_on(serving):
+            yield
+        await anyio.to_thread.run_sync(send_last_spans)
+
     store = open_store(settings.session_store)
-    return host(server(settings, store, export_spans(os.environ)), store, host_settings(settings))
+    serving = host(server(settings, store, lifespan), store, host_settings(settings))
+    return serving
 
 
 def serve(flags: Mapping[str, str | None]) -> None:
@@ -47,32 +68,59 @@ def serve(flags: Mapping[str, str | None]) -> None:
         TollbookError: it cannot start.
     """
     settings = read_settings(os.environ, flags)
-    # Each worker reads the environment: it is how a process tells its children.
-    os.environ |= {each.variable: text for each in SETTINGS if (text := flags.get(each.name)) is not None}
-    if settings.workers > 1:
-        os.environ.setdefault("REQUEST_STATE_KEYS", secrets.token_urlsafe(32))
-    serving = app() if settings.workers == 1 else None
+    serving = _app(settings)  # with several workers too, so that what is wrong is said once, here
+    concern = _asker(settings).check()
+    asyncio.run(_reach(settings.session_store))
     gc.collect()
     gc.freeze()  # what a server is made of is never garbage: looking at it again and again would cost 4 % of each call
     gc.enable()
     listening = _listen(settings)
-    _announce(settings, listening.getsockname()[1])
+    _announce(settings, listening.getsockname()[1], concern)
+    is_alone = settings.workers == 1
     config = uvicorn.Config(
-        serving or "tollbook.app.serve:app",
-        factory=serving is None,
+        serving if is_alone else "tollbook.app.serve:app",
+        factory=not is_alone,
         workers=settings.workers,
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=round(settings.drain) or 1,
+        timeout_graceful_shutdown=math.ceil(settings.drain) + _LAST_WORDS_S,
     )
     with listening:
-        if serving:
+        if is_alone:
             uvicorn.Server(config).run(sockets=[listening])
         else:
+            # Each worker reads the environment: it is how a process tells its children.
+            os.environ |= {each.variable: text for each in SETTINGS if (text := flags.get(each.name)) is not None}
+            os.environ.setdefault("REQUEST_STATE_KEYS", secrets.token_urlsafe(32))
             Multiprocess(config, [listening]).run()
+
+
+@contextmanager
+def _draining_from_the_signal_on(serving: Host) -> Iterator[None]:
+    """Ends running calls as soon as the process is told to stop, while their clients still listen.
+
+    uvicorn ends an app's lifespan, where it would be ended otherwise, only after the connections.
+    """
+    loop = asyncio.get_running_loop()
+    draining: set[asyncio.Task[None]] = set()
+
+    def drain() -> None:
+        draining.add(asyncio.create_task(serving.drain()))
+
+    def told(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(drain)
+        before = earlier[signal.Signals(number)]
+        if callable(before):
+            before(number, frame)
+
+    earlier = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    if threading.current_thread() is threading.main_thread():
+        for each in earlier:
+            signal.signal(each, told)
+    yield
 
 
 def serve_stdio(flags: Mapping[str, str | None]) -> None:
@@ -83,31 +131,25 @@ def serve_stdio(flags: Mapping[str, str | None]) -> None:
     """
     settings = read_settings(os.environ, flags)
     log_as_json(settings.log_level)
+    if concern := _asker(settings).check():
+        print(printable(concern), file=sys.stderr)
     send_last_spans = export_spans(os.environ)
 
     async def run() -> None:
         store = open_store(settings.session_store)
         try:
-            await server(settings, store, send_last_spans).run_stdio_async()
+            await server(settings, store).run_stdio_async()
         finally:
             await store.aclose()
+            send_last_spans()
 
     anyio.run(run)
 
 
-def server(settings: ServerSettings, store: Store, at_end: Callable[[], None]) -> MCPServer[Any]:
-    """tollbook's MCP server, which calls `at_end` when it stops."""
-
-    @asynccontextmanager
-    async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            await anyio.to_thread.run_sync(at_end)
-
-    asker = FileAsker(settings.source, price_file=settings.prices, names_file=settings.names)
+def server(settings: ServerSettings, store: Store, lifespan: Lifespan | None = None) -> MCPServer[Any]:
+    """tollbook's MCP server."""
     return tools.build(
-        asker,
+        _asker(settings),
         store,
         settings=tools.Settings(
             region=settings.region, text_bytes=settings.text_limit, kept_s=round(settings.results_kept)
@@ -117,6 +159,23 @@ def server(settings: ServerSettings, store: Store, at_end: Callable[[], None]) -
         now=lambda: settings.now or datetime.now(UTC),
         version=__version__,
     )
+
+
+def _asker(settings: ServerSettings) -> FileAsker:
+    return FileAsker(settings.source, price_file=settings.prices, names_file=settings.names)
+
+
+async def _reach(session_store: str) -> None:
+    """Looks whether the store can be read.
+
+    Raises:
+        StoreDown: it cannot.
+    """
+    store = open_store(session_store)
+    try:
+        await store.get("start", "check")
+    finally:
+        await store.aclose()
 
 
 def host_settings(settings: ServerSettings) -> HostSettings:
@@ -132,22 +191,13 @@ def host_settings(settings: ServerSettings) -> HostSettings:
     )
 
 
-def log_as_json(level: str) -> None:
-    """Everything that is logged goes to the standard error, a line of JSON each."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
-    logging.getLogger("tollbook").setLevel(level.upper())
-    logging.captureWarnings(True)
-
-
 def _listen(settings: ServerSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # The protocol is named, since asyncio sends at once, without Nagle's delay of 40 ms, only where it is.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # on Linux, connections inherit it: who takes nothing for so long has gone
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_MS)
     try:
         listening.bind((settings.host, settings.port))
         listening.listen(_BACKLOG)
@@ -160,11 +210,11 @@ def _listen(settings: ServerSettings) -> socket.socket:
     return listening
 
 
-def _announce(settings: ServerSettings, port: int) -> None:
+def _announce(settings: ServerSettings, port: int, concern: str) -> None:
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     lines = [f"tollbook {__version__} serves http://{name}:{port}/mcp"]
-    if not settings.source:
-        lines.append("There is nothing to report on yet: name logs with --source.")
-    if settings.auth_method is None:
-        lines.append("Nobody is asked who he is (--auth-method none): whoever can reach this address can ask.")
+    if concern:
+        lines.append(printable(concern))
+    if not settings.is_loopback:
+        lines.append("There is no login: anyone who can reach this address can read the report.")
     print("\n".join(lines), file=sys.stderr)

@@ -95,7 +95,7 @@ def read_settings(environment: Mapping[str, str], flags: Mapping[str, str | None
         problems = list(_contradictions(settings))
         if not problems:
             return settings
-    raise UsageError("\n  ".join(("The server cannot start:", *problems)))
+    raise UsageError("The server cannot start:", problems)
 
 
 def _contradictions(settings: ServerSettings) -> Sequence[str]:
@@ -113,6 +113,8 @@ def _contradictions(settings: ServerSettings) -> Sequence[str]:
         )
     if settings.workers > 1 and settings.session_store == "memory":
         problems.append("--workers: several workers cannot share --session-store memory. Use sqlite or dynamodb.")
+    if settings.session_idle < settings.call_limit:
+        problems.append("--session-idle: a session must not end before a call in it may: give at least --call-limit.")
     if settings.workers > 1 and settings.port == 0:
         problems.append("--workers: several workers need a --port other than 0.")
     return problems
@@ -168,11 +170,27 @@ def _region(text: str) -> str:
     return text
 
 
-def _names(text: str) -> tuple[str, ...]:
-    names = _words(text)
-    if not names or any(not re.fullmatch(r"[!-~]+", name) or "/" in name.partition("://")[2] for name in names):
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = _words(text)
+    if not hosts or any(not _HOST.fullmatch(host) for host in hosts):
         raise ValueError(f"names separated by commas are wanted, such as mcp.example.com or localhost:*, not '{text}'")
-    return names
+    return hosts
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = _words(text)
+    if not origins or any(not _HOST.fullmatch(re.sub("^https?://", "", origin, count=1)) for origin in origins):
+        raise ValueError(f"origins separated by commas are wanted, such as https://app.example.com, not '{text}'")
+    if any("://" not in origin for origin in origins):
+        raise ValueError(f"an origin begins with http:// or https://, not as '{text}' does")
+    return origins
+
+
+def _store(text: str) -> str:
+    from tollbook.hosting.stores import open_store  # only a server needs it
+
+    open_store(text)
+    return text
 
 
 def _keys(text: str) -> tuple[str, ...]:
@@ -182,6 +200,7 @@ def _keys(text: str) -> tuple[str, ...]:
     return keys
 
 
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)(:(\d{1,5}|\*))?")
 _LOOPBACK_HOSTS: Final = tuple(f"{name}:*" for name in _ANY_LOOPBACK)
 _UNSET: Final[Mapping[str, Any]] = {
     "source": (),
@@ -217,7 +236,7 @@ SETTINGS: Final = (
         "allowed_hosts",
         "ALLOWED_HOSTS",
         "NAMES",
-        _names,
+        _hosts,
         "Host headers that are served, separated by commas; a port of * is any",
         ",".join(_LOOPBACK_HOSTS),
     ),
@@ -225,7 +244,7 @@ SETTINGS: Final = (
         "allowed_origins",
         "ALLOWED_ORIGINS",
         "ORIGINS",
-        _names,
+        _origins,
         "origins of web pages that may call, separated by commas",
         ",".join(f"http://{name}:*" for name in _ANY_LOOPBACK),
     ),
@@ -233,7 +252,7 @@ SETTINGS: Final = (
         "session_store",
         "SESSION_STORE",
         "STORE",
-        str,
+        _store,
         "where sessions and whole results lie: memory, sqlite:PATH or dynamodb:TABLE (default: sqlite, in the user's "
         "state folder)",
     ),

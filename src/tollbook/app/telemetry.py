@@ -30,7 +30,7 @@ def export_spans(environment: Mapping[str, str]) -> Callable[[], None]:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as fault:
         raise UsageError(
-            f"{named[0]} is set, and OpenTelemetry's exporter is not installed: pip install 'tollbook[otel]'."
+            f"{named[0]} is set, and OpenTelemetry's exporter is not installed: pip install '.[otel]'."
         ) from fault
     # The environment's own name goes before ours; the exporter reads every other variable itself.
     name = environment.get("OTEL_SERVICE_NAME") or "tollbook"

@@ -9,11 +9,21 @@ TollbookError                 one sentence for the user: what happened, and what
 └── Truncated, BrokenDocument a file is not whole; what was readable was counted (`sources.blocks`)
 """
 
+from collections.abc import Sequence
+
 
 class TollbookError(Exception):
-    """Something a user can understand and mend; the message is shown as it is."""
+    """Something a user can understand and mend; the message is shown as it is.
+
+    Attributes:
+        more: what there is to say besides, each on a line of its own.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, more: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.more = tuple(more)
 
 
 class UsageError(TollbookError):

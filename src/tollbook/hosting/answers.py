@@ -32,14 +32,16 @@ class Exchange:
 
     Attributes:
         also: headers that its response has whatever it is.
+        request_id: of the message in it, once that is known: its answer must carry it, an error's too.
     """
 
-    __slots__ = ("also", "caller", "receive", "scope", "send", "trace")
+    __slots__ = ("also", "caller", "receive", "request_id", "scope", "send", "trace")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope, self.receive = scope, receive
         self.caller, self.trace = ANYONE, Trace()
         self.also: Headers = ()
+        self.request_id: jsonrpc.Id | None = None
 
         async def send_with(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -75,16 +77,17 @@ class Refusal(Exception):
         code: int = jsonrpc.INVALID_REQUEST,
         *,
         headers: Headers = (),
-        request_id: jsonrpc.Id | None = None,
         data: object = None,
     ) -> None:
         super().__init__(message)
-        self.status, self.code, self.headers = status, code, headers
-        self.request_id, self.data = request_id, data
+        self.status, self.code, self.headers, self.data = status, code, headers, data
 
-    @property
-    def answer(self) -> Answer:
-        return Answer(self.status, jsonrpc.error(self.request_id, self.code, str(self), self.data), self.headers)
+    def answer(self, request_id: jsonrpc.Id | None) -> Answer:
+        return Answer(self.status, jsonrpc.error(request_id, self.code, str(self), self.data), self.headers)
+
+
+class Left(Exception):
+    """The client has gone, or takes nothing: there is nobody to answer."""
 
 
 ACCEPTED: Final = Answer(202)

@@ -12,11 +12,11 @@ from tollbook.core.caller import ANYONE, Caller, set_caller
 from tollbook.core.errors import StoreDown
 from tollbook.core.stores import Clock, Store
 from tollbook.hosting import jsonrpc, sdk
-from tollbook.hosting.answers import Answer, Exchange, Receive, Refusal, Scope, Send
+from tollbook.hosting.answers import Answer, Exchange, Left, Receive, Refusal, Scope, Send
 from tollbook.hosting.calls import Calls
-from tollbook.hosting.edge import Edge, Left, preflight
+from tollbook.hosting.edge import Edge, preflight
 from tollbook.hosting.handshake import Handshake
-from tollbook.hosting.modern import Modern
+from tollbook.hosting.modern import Modern, check_version, is_modern
 from tollbook.hosting.settings import HostSettings
 
 _log: Final = logging.getLogger(__name__)
@@ -71,6 +71,13 @@ class Host:
         elif scope["type"] == "http":
             await self._serve(Exchange(scope, receive, send))
 
+    async def drain(self) -> None:
+        """Lets running calls finish for `drain_s` seconds, then ends them with an error; no new one begins.
+
+        It is done when the app's lifespan ends; call it before, where connections end earlier than that.
+        """
+        await self._calls.drain()
+
     async def _live(self, receive: Receive, send: Send) -> None:
         """ASGI's lifespan, which is also the server's own."""
         await receive()
@@ -95,10 +102,10 @@ class Host:
             await self._answer(exchange)
         except Refusal as refusal:
             trace.outcome, trace.code = "refused", refusal.code
-            await exchange.answer(refusal.answer)
+            await exchange.answer(refusal.answer(exchange.request_id))
         except jsonrpc.Malformed as fault:
             trace.outcome, trace.code = "refused", fault.code
-            await exchange.answer(Refusal(400, str(fault), fault.code, request_id=fault.request_id).answer)
+            await exchange.answer(Refusal(400, str(fault), fault.code).answer(fault.request_id))
         except Left:
             trace.outcome = "left"
         except StoreDown as fault:
@@ -131,6 +138,7 @@ class Host:
         elif method == "POST":
             await self._modern.post(exchange, (await self._document(exchange))[1])
         else:
+            check_version(version)
             raise _no_method("POST")
 
     async def _in_handshake_era(self, exchange: Exchange, method: str) -> None:
@@ -138,7 +146,7 @@ class Host:
         match method:
             case "POST":
                 body, document = await self._document(exchange)
-                if _is_modern(document):  # it says so itself, and lacks the header that must say it too
+                if is_modern(document):  # it says so itself, and lacks the header that must say it too
                     await self._modern.post(exchange, document)
                 else:
                     await self._handshake.post(exchange, body, document)
@@ -154,13 +162,6 @@ class Host:
         return body, jsonrpc.parsed(body, self._settings.deepest_body)
 
 
-def _is_modern(document: object) -> bool:
-    match document:
-        case {"params": {"_meta": {**meta}}}:
-            return sdk.VERSION_KEY in meta
-    return False
-
-
 def _no_method(allowed: str) -> Refusal:
     return Refusal(405, f"Only {allowed} here.", headers=((b"allow", allowed.encode()),))
 
@@ -170,4 +171,4 @@ async def _fail(exchange: Exchange, status: int, message: str) -> None:
     if exchange.trace.status:
         await exchange.send({"type": "http.response.body", "body": b""})
         return
-    await exchange.answer(Refusal(status, message, jsonrpc.INTERNAL_ERROR).answer)
+    await exchange.answer(Refusal(status, message, jsonrpc.INTERNAL_ERROR).answer(exchange.request_id))

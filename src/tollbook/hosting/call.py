@@ -59,9 +59,11 @@ class Call:
 
     Attributes:
         id: tells it from every other call of every session.
+        beats: how often its instance said that it lives.
         started, last_heard, last_beat: when it began, when its last listener went, and when its instance last said that
             it lives, by the loop's clock.
         journal: where its events are kept; None where nothing can be resumed.
+        keeps: whether they still are: of an ended session nothing is.
         outcome: `result`, `tool_error`, `error` or `cancelled`, of the last request that was answered.
         code: the JSON-RPC error that it was answered with.
     """
@@ -80,7 +82,9 @@ class Call:
         self.request_ids = tuple(request.id for request in requests)
         self.outcome, self.code = "", 0
         self.is_over = self._has_ended = False
+        self.keeps = journal is not None
         self.started = self.last_heard = self.last_beat = asyncio.get_running_loop().time()
+        self.beats = 0
         self._requests, self._answer, self._settings = requests, answer, settings
         self._least = LOG_LEVELS.index(log_level) if log_level in LOG_LEVELS else 0
         self._events: list[Event] = []
@@ -110,8 +114,7 @@ class Call:
 
     def cancel(self, why: str, *, keeps: bool = True) -> None:
         """Ends the work; `why` is a sentence for the client, should he still listen, or come back where it is kept."""
-        if not keeps:
-            self.journal = None
+        self.keeps = self.keeps and keeps
         self._why = self._why or why
         self._interrupt(self._answering)
 
@@ -274,7 +277,7 @@ class Call:
         return dropped
 
     async def _keep(self, event: Event, dropped: Sequence[Event] = ()) -> bool:
-        if self.journal is None:
+        if self.journal is None or not self.keeps:
             return True
         try:
             await self.journal.write(self.id, event)
@@ -283,6 +286,8 @@ class Call:
         except StoreDown as fault:
             _log.warning("an event could not be kept", extra={"reason": str(fault)})
             return False
+        except Exception:
+            _log.exception("an event could not be kept")
         return True
 
     async def _keep_the_rest(self) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from tollbook.core.errors import StoreDown
 from tollbook.hosting import jsonrpc
 from tollbook.hosting.answers import Refusal
-from tollbook.hosting.call import Call
+from tollbook.hosting.call import Call, Listener
 from tollbook.hosting.journal import BEAT_S, Journal
 from tollbook.hosting.settings import HostSettings
 
@@ -17,6 +17,7 @@ _log: Final = logging.getLogger(__name__)
 
 _PULSE_S: Final = 1.0
 _LAST_WORDS_S: Final = 3.0  # for a call that was cancelled to say so
+_FOLLOWERS: Final = 4
 _SOON: Final = ((b"retry-after", b"1"),)
 
 
@@ -27,7 +28,8 @@ class Calls:
         self._settings = settings
         self._calls: dict[str, Call] = {}
         self._pulse: asyncio.Task[None] | None = None
-        self._followers = 0
+        self._followers: list[tuple[str, Listener]] = []
+        self._drained: asyncio.Task[None] | None = None
         self._is_closed = False
 
     async def start(self, call: Call) -> None:
@@ -51,26 +53,30 @@ class Calls:
     async def _open(self, call: Call, journal: Journal) -> None:
         try:
             await journal.open(call.id, call.request_ids)
-            if call.journal is None:  # its session ended meanwhile
+            if not call.keeps:  # its session ended meanwhile
                 await journal.close(call.id)
         except BaseException:
             self._forget(call)
             raise
 
     @contextmanager
-    def follower(self) -> Iterator[None]:
-        """Takes the room of one who follows a call of another instance.
+    def follower(self, session_id: str, after: int) -> Iterator[Listener]:
+        """One who follows a call of another instance. A session has few; a new one sends its oldest away.
 
         Raises:
-            Refusal: there is none.
+            Refusal: there is no room for another.
         """
-        if self._followers >= self._settings.running_calls:
+        mine = [each for owner, each in self._followers if owner == session_id and not each.has_left]
+        for oldest in mine[: len(mine) - _FOLLOWERS + 1]:
+            oldest.leave()
+        if self._is_closed or len(self._followers) >= self._settings.running_calls:
             raise Refusal(503, "Too many calls are followed. Try again later.", jsonrpc.INTERNAL_ERROR, headers=_SOON)
-        self._followers += 1
+        follower = (session_id, Listener(after))
+        self._followers.append(follower)
         try:
-            yield
+            yield follower[1]
         finally:
-            self._followers -= 1
+            self._followers.remove(follower)
 
     def find(self, call_id: str, session_id: str) -> Call | None:
         call = self._calls.get(call_id)
@@ -85,7 +91,14 @@ class Calls:
 
     async def drain(self) -> None:
         """Waits for the calls that run, then ends what still does. No new one begins."""
-        self._is_closed = True
+        if self._drained is None:
+            self._is_closed = True
+            self._drained = asyncio.create_task(self._drain())
+        await asyncio.shield(self._drained)
+
+    async def _drain(self) -> None:
+        for _, follower in self._followers:
+            follower.leave()  # he can follow at another instance
         await self._join(self._settings.drain_s)
         for call in self._calls.values():
             call.cancel("The instance that worked on this call was stopped. Call again.")
@@ -122,11 +135,13 @@ class Calls:
         now = asyncio.get_running_loop().time()
         if now - call.started > self._settings.call_limit_s:
             call.cancel(f"The call took longer than {self._settings.call_limit_s:g} s, which is all it may.")
-        if (journal := call.journal) is None:
+        journal = call.journal
+        if journal is None or not call.keeps:
             return
         if now - call.last_beat >= BEAT_S:
             call.last_beat = now
-            if not await journal.beat(call.id, call.request_ids):
+            call.beats += 1
+            if not await journal.beat(call.id, call.request_ids, call.beats):
                 call.cancel("The session was ended.", keeps=False)
                 return
         for request_id in await journal.cancelled(call.request_ids):

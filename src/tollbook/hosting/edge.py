@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from tollbook.hosting.answers import Answer, Exchange, Headers, Refusal
+from tollbook.hosting.answers import Answer, Exchange, Headers, Left, Refusal
 from tollbook.hosting.settings import HostSettings
 
 _SLOWEST_BODY_S: Final = 30.0
@@ -99,10 +99,6 @@ class Edge:
                         return b"".join(parts)
         except TimeoutError:
             raise Refusal(408, "The body did not arrive in time.") from None
-
-
-class Left(Exception):
-    """The client went away before it had said what it wants."""
 
 
 def preflight() -> Answer:

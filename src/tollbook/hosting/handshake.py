@@ -15,10 +15,18 @@ from tollbook.hosting.call import LOG_LEVELS, Call
 from tollbook.hosting.calls import Calls
 from tollbook.hosting.edge import accepts_both, accepts_stream
 from tollbook.hosting.journal import Journal
-from tollbook.hosting.jsonrpc import INVALID_PARAMS, Message, Notification, Params, Request, Response
+from tollbook.hosting.jsonrpc import INVALID_PARAMS, Notification, Params, Request, Response
 from tollbook.hosting.sessions import Session, Sessions
 from tollbook.hosting.settings import HostSettings
-from tollbook.hosting.streams import EventStream, answer_alone, follow, follow_from_afar, listening, place_of
+from tollbook.hosting.streams import (
+    EventStream,
+    answer_alone,
+    follow,
+    follow_from_afar,
+    leaving,
+    listening,
+    place_of,
+)
 
 _AT_ONCE: Final = frozenset(
     {
@@ -60,10 +68,12 @@ class Handshake:
         message = jsonrpc.message_of(document)
         if not isinstance(message, Response):
             exchange.trace.asks(message.method, message.params)
+        if isinstance(message, Request):
+            exchange.request_id = message.id
         if isinstance(message, Request) and message.method == "initialize":
             await self._initialize(exchange, message)
             return
-        session = await self._session(exchange, message)
+        session = await self._session(exchange)
         match message:
             case Request(method="ping"):  # answered even where there is no room for work
                 result = await self._kernel.answer(exchange.scope, message, _client_of(session), _NOWHERE)
@@ -95,18 +105,25 @@ class Handshake:
         if not accepts_stream(exchange):
             raise Refusal(406, "Accept must name text/event-stream.")
         exchange.trace.asks("resume", None)
-        session = await self._session(exchange, None)
+        session = await self._session(exchange)
         journal = self._journal(session)
-        call_id, after = await _kept_place(journal, last)
-        here = self._calls.find(call_id, session.id)
+        place = place_of(last)
+        lease = None if place is None else await journal.lease(place[0])
+        if place is None or lease is None:
+            raise _nothing_kept()
+        call_id, after = place
         stream = EventStream(exchange, call_id, _session_header(session))
-        if here is None:
-            with self._calls.follower():
-                await follow_from_afar(journal, call_id, after, exchange.receive, stream)
+        if (here := self._calls.find(call_id, session.id)) is not None:
+            async with listening(here, exchange.receive, after) as listener:
+                await stream.comment()  # the client sees at once that it is heard
+                await follow(here, listener, stream)
             return
-        async with listening(here, exchange.receive, after) as listener:
-            await stream.comment()  # the client sees at once that it is heard
-            await follow(here, listener, stream)
+        kept = await journal.events(call_id, max(after - 1, 0))
+        if not kept and after > 0 and any(event.is_last for event in await journal.events(call_id, 0)):
+            raise _nothing_kept()  # the call ended before the event that is named
+        with self._calls.follower(session.id, after) as follower:
+            async with leaving(follower, exchange.receive):
+                await follow_from_afar(journal, call_id, follower, stream, kept)
 
     async def delete(self, exchange: Exchange) -> None:
         """Ends a session and its calls.
@@ -116,7 +133,7 @@ class Handshake:
             StoreDown: the store is.
         """
         exchange.trace.asks("end", None)
-        session = await self._session(exchange, None)
+        session = await self._session(exchange)
         for call in self._calls.of(session.id):
             call.cancel("The session was ended.", keeps=False)
         await self._sessions.end(session)
@@ -127,7 +144,7 @@ class Handshake:
         try:
             result, version = await self._kernel.initialize(exchange.scope, request, _NOWHERE)
         except sdk.Fault as fault:
-            raise Refusal(400, str(fault), fault.code, request_id=request.id, data=fault.data) from fault
+            raise Refusal(400, str(fault), fault.code, data=fault.data) from fault
         if not self._kernel.keeps_log_level:
             result.setdefault("capabilities", {}).setdefault("logging", {})
         session = await self._sessions.open(
@@ -137,11 +154,10 @@ class Handshake:
         exchange.trace.outcome = "result"
         await exchange.answer(Answer(200, jsonrpc.result(request.id, result), _session_header(session)))
 
-    async def _session(self, exchange: Exchange, message: Message | None) -> Session:
+    async def _session(self, exchange: Exchange) -> Session:
         session_id = exchange.header(b"mcp-session-id")
         if session_id is None:
-            request_id = message.id if isinstance(message, Request) else None
-            raise Refusal(400, "Mcp-Session-Id is missing. Initialize a session first.", request_id=request_id)
+            raise Refusal(400, "Mcp-Session-Id is missing. Initialize a session first.")
         exchange.trace.within(session_id)
         return await self._sessions.find(exchange.caller, session_id)
 
@@ -154,9 +170,11 @@ class Handshake:
                 await stream.prime(0)
             else:
                 await stream.comment()  # an older client takes an event without data for a broken one
-            await follow(call, listener, stream)
-        exchange.trace.outcome = call.outcome if call.is_over else "left"
-        exchange.trace.code = call.code
+            try:
+                await follow(call, listener, stream)
+            finally:
+                exchange.trace.outcome = call.outcome if call.is_over else "left"
+                exchange.trace.code = call.code
 
     def _call(
         self, exchange: Exchange, session: Session, requests: Sequence[Request], journal: Journal | None = None
@@ -170,7 +188,7 @@ class Handshake:
 
     async def _batch(self, exchange: Exchange, documents: list[Any]) -> None:
         """A batch's requests are answered one after the other, on one stream."""
-        session = await self._session(exchange, None)
+        session = await self._session(exchange)
         exchange.trace.asks("batch", None)
         if session.version != _BATCHES:
             raise Refusal(400, f"Only revision {_BATCHES} has batches. Send one message at a time.")
@@ -225,24 +243,9 @@ class Handshake:
         return Journal(self._store, session.id, self._settings, self._clock)
 
 
-async def _kept_place(journal: Journal, last_event_id: str) -> tuple[str, int]:
-    """The call and the place that a Last-Event-ID names, if they are kept.
-
-    Raises:
-        Refusal: they are not.
-    """
-    place = place_of(last_event_id)
-    lease = None if place is None else await journal.lease(place[0])
-    if place is not None and lease is not None:
-        call_id, after = place
-        if after == 0 or await journal.events(call_id, after - 1):
-            return call_id, after
-        # The event named may be one that the store did not take; while its call runs, there is more to come.
-        events = await journal.events(call_id, 0)
-        if not journal.is_over(lease) and not (events and events[-1].is_last):
-            return call_id, after
-    # Not 404: that would say that the session has ended.
-    raise Refusal(400, "Nothing is kept of the call that this Last-Event-ID belongs to.")
+def _nothing_kept() -> Refusal:
+    """Not 404: that would say that the session has ended."""
+    return Refusal(400, "Nothing is kept of the call that this Last-Event-ID belongs to.")
 
 
 class _Nowhere:

@@ -23,6 +23,7 @@ LEASE_S: Final = 8.0
 BEAT_S: Final = 3.0
 """How often it says so."""
 
+_SKEW_S: Final = 60.0
 _CANCEL: Final = "cancel/"
 _QUESTION: Final = re.compile(r"ask-[A-Za-z0-9_-]{16}")
 _MARK_S: Final = 60.0  # a cancellation that found no call by then finds none
@@ -48,10 +49,16 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Lease(msgspec.Struct, frozen=True, array_like=True):
-    """Whose requests a call answers, and until when the instance at work is known to live (seconds since 1970)."""
+    """Whose requests a call answers, and until when the instance at work is known to live.
+
+    Attributes:
+        until: seconds since 1970 by that instance's clock.
+        beats: how often it said so.
+    """
 
     request_ids: tuple[Id, ...]
     until: float
+    beats: int = 0
 
 
 class Journal:
@@ -69,9 +76,9 @@ class Journal:
         """Says that this instance works on a call."""
         await self._store.put(self._lease(call_id, request_ids))
 
-    async def beat(self, call_id: str, request_ids: tuple[Id, ...]) -> bool:
+    async def beat(self, call_id: str, request_ids: tuple[Id, ...], beats: int) -> bool:
         """Says that it still does; False if the session has ended meanwhile."""
-        return await self._store.replace(self._lease(call_id, request_ids))
+        return await self._store.replace(self._lease(call_id, request_ids, beats))
 
     async def close(self, call_id: str) -> None:
         """Forgets a call that never began."""
@@ -82,14 +89,15 @@ class Journal:
         found = await self._store.get(self._room, f"call/{call_id}")
         return None if found is None else msgspec.json.decode(found.value, type=Lease)
 
-    def is_over(self, lease: Lease) -> bool:
-        """Whether the instance that held the lease must have died."""
-        return lease.until < self._clock()
+    def has_long_lapsed(self, lease: Lease) -> bool:
+        """Whether the instance that held the lease must have died, however much its clock differs from this one's."""
+        return lease.until + _SKEW_S < self._clock()
 
     async def write(self, call_id: str, event: Event) -> None:
         """Keeps an event."""
-        still_runs_s = 0 if event.is_last else self._settings.call_limit_s
-        expires = self._clock() + still_runs_s + self._settings.kept_s
+        # The lease must go first: without its last event a call would look as if its instance had died.
+        more_s = 2 * LEASE_S if event.is_last else self._settings.call_limit_s
+        expires = self._clock() + BEAT_S + self._settings.kept_s + more_s
         for key, part in _parts(call_id, event):
             await self._store.put(Record(self._room, key, part, expires))
 
@@ -150,9 +158,12 @@ class Journal:
 
         Returns: False if nothing was asked, or it was answered before.
         """
-        if not _QUESTION.fullmatch(question_id) or not await self._store.remove(self._room, f"asked/{question_id}"):
+        asked = f"asked/{question_id}"
+        if not _QUESTION.fullmatch(question_id) or await self._store.get(self._room, asked) is None:
             return False
+        # In this order, so that a client who is told to try again can.
         await self._put(f"reply/{question_id}", self._settings.answer_wait_s, body)
+        await self._store.remove(self._room, asked)
         return True
 
     async def withdraw(self, question_id: str) -> None:
@@ -170,9 +181,9 @@ class Journal:
     async def _put(self, key: str, lives_s: float, value: bytes = b"1") -> None:
         await self._store.put(Record(self._room, key, value, self._clock() + lives_s))
 
-    def _lease(self, call_id: str, request_ids: tuple[Id, ...]) -> Record:
+    def _lease(self, call_id: str, request_ids: tuple[Id, ...], beats: int = 0) -> Record:
         now = self._clock()
-        value = msgspec.json.encode(Lease(request_ids, now + LEASE_S))  # JSON has integers of any size
+        value = msgspec.json.encode(Lease(request_ids, now + LEASE_S, beats))  # JSON has integers of any size
         # The last beat is at most BEAT_S older than the result, whose client has `kept_s` to come back.
         return Record(self._room, f"call/{call_id}", value, now + BEAT_S + LEASE_S + self._settings.kept_s)
 

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import re
 import secrets
+import sys
 import time
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -52,6 +53,21 @@ class Trace:
         fields["ms"] = round((time.perf_counter() - self._began) * 1000, 1)
         fields["request"] = fields.pop("id")
         _requests.info("request", extra=fields)
+
+
+def log_as_json(level: str = "info") -> None:
+    """Sends everything that is logged to the standard error, a line of JSON each.
+
+    Args:
+        level: the least level of our own entries; others' are shown from `warning` on.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("tollbook").setLevel(level.upper())
+    logging.captureWarnings(True)
 
 
 class JsonLines(logging.Formatter):

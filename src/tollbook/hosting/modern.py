@@ -15,6 +15,14 @@ from tollbook.hosting.settings import HostSettings
 from tollbook.hosting.streams import answer_alone
 
 
+def is_modern(document: object) -> bool:
+    """Whether a message says itself that it is of this era."""
+    match document:
+        case {"params": {"_meta": {**meta}}}:
+            return sdk.VERSION_KEY in meta
+    return False
+
+
 class Modern:
     """Serves the POSTs of this era."""
 
@@ -31,13 +39,11 @@ class Modern:
         match jsonrpc.message_of(document):
             case Notification() as message:
                 exchange.trace.asks(message.method, None)
-                try:
-                    sdk.check_version(exchange.header(b"mcp-protocol-version") or "")
-                except sdk.Fault as fault:
-                    raise _refusal_of(fault, None) from fault
+                check_version(exchange.header(b"mcp-protocol-version") or "")
                 # A client of this era cancels by closing its stream; nothing else is for us to hear.
                 await exchange.answer(ACCEPTED)
             case Request() as message:
+                exchange.request_id = message.id
                 exchange.trace.asks(message.method, message.params)
                 await self._answer(exchange, message, document)
             case _:
@@ -45,11 +51,13 @@ class Modern:
 
     async def _answer(self, exchange: Exchange, request: Request, document: dict[str, Any]) -> None:
         if not accepts_both(exchange):
-            raise Refusal(406, "Accept must name application/json and text/event-stream.", request_id=request.id)
+            raise Refusal(406, "Accept must name application/json and text/event-stream.")
+        if not is_modern(document):
+            check_version(exchange.header(b"mcp-protocol-version") or "")
         try:
             client = await self._kernel.route(exchange.scope, request, document)
         except sdk.Fault as fault:
-            raise _refusal_of(fault, request.id) from fault
+            raise _refusal_of(fault) from fault
 
         async def answer(request: Request, call: Call) -> dict[str, Any]:
             return await self._kernel.answer(exchange.scope, request, client, call)
@@ -59,6 +67,18 @@ class Modern:
         await answer_alone(self._calls, call, exchange, lambda code: sdk.HTTP_STATUS.get(code, 200))
 
 
-def _refusal_of(fault: sdk.Fault, request_id: jsonrpc.Id | None) -> Refusal:
+def check_version(version: str) -> None:
+    """Refuses a version that is not served, with those that are.
+
+    Raises:
+        Refusal: it is not.
+    """
+    try:
+        sdk.check_version(version)
+    except sdk.Fault as fault:
+        raise _refusal_of(fault) from fault
+
+
+def _refusal_of(fault: sdk.Fault) -> Refusal:
     """What the SDK refuses before any work, with the status that its table gives the error."""
-    return Refusal(sdk.HTTP_STATUS.get(fault.code, 400), str(fault), fault.code, request_id=request_id, data=fault.data)
+    return Refusal(sdk.HTTP_STATUS.get(fault.code, 400), str(fault), fault.code, data=fault.data)

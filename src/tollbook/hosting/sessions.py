@@ -5,6 +5,7 @@ Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transport
 
 import re
 import secrets
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -43,7 +44,7 @@ class Session(msgspec.Struct, frozen=True):
 
 
 def room_of(session_id: str) -> str:
-    """The partition of what belongs to a session: its running calls and their events."""
+    """The partition of a session and of what belongs to it: its running calls and their events."""
     return f"session/{session_id}"
 
 
@@ -74,9 +75,9 @@ class Sessions:
                 400, f"clientInfo and capabilities are longer than {_LARGEST_CLIENT:,} bytes.", INVALID_PARAMS
             )
         await self._make_room(caller.owner, now)
-        record = self._record(session, value)
-        await self._store.add(record)
-        await self._store.put(Record(_ALL, session.id, b"", record.expires))
+        await self._store.add(self._record(session, value))
+        for index in self._indexes(session):
+            await self._store.put(index)
         self._count += 1
         return session
 
@@ -89,8 +90,8 @@ class Sessions:
         """
         if not _ID.fullmatch(session_id):
             raise not_found()
-        # A session lies in its owner's partition: whoever else asks for it looks where it is not.
-        found = await self._store.get(_owned_by(caller.owner), session_id)
+        # A session lies under its owner's name: whoever else asks for it looks where it is not.
+        found = await self._store.get(room_of(session_id), _of(caller.owner))
         if found is None:
             raise not_found()
         session = msgspec.json.decode(found.value, type=Session)
@@ -106,10 +107,10 @@ class Sessions:
         Raises:
             Refusal: it has ended meanwhile.
         """
-        record = self._record(session, msgspec.json.encode(session))
-        if not await self._store.replace(record):
+        if not await self._store.replace(self._record(session, msgspec.json.encode(session))):
             raise not_found()
-        await self._store.replace(Record(_ALL, session.id, b"", record.expires))
+        for index in self._indexes(session):
+            await self._store.replace(index)
 
     async def end(self, session: Session) -> None:
         """Ends it, and all that belongs to it, everywhere.
@@ -117,8 +118,9 @@ class Sessions:
         Raises:
             Refusal: somebody else was first.
         """
-        ended = await self._store.remove(_owned_by(session.owner), session.id)
-        await self._store.remove(_ALL, session.id)
+        ended = await self._store.remove(room_of(session.id), _of(session.owner))
+        for index in self._indexes(session):
+            await self._store.remove(index.partition, index.key)
         await self._store.clear(room_of(session.id))
         self._count -= ended
         if not ended:
@@ -131,16 +133,25 @@ class Sessions:
             raise Refusal(
                 503, "Too many sessions are open. Try again later.", INTERNAL_ERROR, headers=((b"retry-after", b"60"),)
             )
-        if await self._store.count(_owned_by(owner)) >= self._settings.sessions_per_owner:
+        if await self._store.count(_open_of(owner)) >= self._settings.sessions_per_owner:
             raise Refusal(
                 429,
-                f"You have {self._settings.sessions_per_owner:,} sessions open, and may have no more. End one.",
+                f"This caller has {self._settings.sessions_per_owner:,} sessions open, and may have no more. End one.",
                 headers=((b"retry-after", b"60"),),
             )
 
     def _record(self, session: Session, value: bytes) -> Record:
-        return Record(_owned_by(session.owner), session.id, value, session.seen + self._settings.session_idle_s)
+        return Record(room_of(session.id), _of(session.owner), value, session.seen + self._settings.session_idle_s)
+
+    def _indexes(self, session: Session) -> Sequence[Record]:
+        """What is counted: empty, since a store reads what it counts."""
+        expires = session.seen + self._settings.session_idle_s
+        return [Record(partition, session.id, b"", expires) for partition in (_open_of(session.owner), _ALL)]
 
 
-def _owned_by(owner: str) -> str:
+def _of(owner: str) -> str:
     return f"owner/{owner}"
+
+
+def _open_of(owner: str) -> str:
+    return f"open/{owner}"

@@ -3,15 +3,14 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 from tollbook.hosting import sse
-from tollbook.hosting.answers import Answer, Exchange, Headers, Receive
+from tollbook.hosting.answers import Answer, Exchange, Headers, Left, Receive
 from tollbook.hosting.call import Call, Listener
 from tollbook.hosting.calls import Calls
-from tollbook.hosting.edge import Left
-from tollbook.hosting.journal import Event, Journal
+from tollbook.hosting.journal import LEASE_S, Event, Journal
 
 QUIET_S: Final = 15.0
 """After so many seconds without an event a comment is sent."""
@@ -19,6 +18,7 @@ RETRY_MS: Final = 500
 
 _EVENT_ID: Final = re.compile(r"[A-Za-z0-9_-]{16}\.[0-9]{1,8}")
 _STALLED_S: Final = 60.0  # a client that takes nothing for so long has gone
+_PIECE: Final = 64 << 10
 _POLL_S: Final = 0.3  # how often the events of a call that runs elsewhere are looked for
 
 _HEADERS: Final = (
@@ -52,13 +52,18 @@ class EventStream:
         return None if self._call_id is None else f"{self._call_id}.{event.seq}"
 
     async def _write(self, data: bytes, *, more: bool = True) -> None:
+        if not self.has_begun:
+            self.has_begun = True
+            headers = [*_HEADERS, *self._headers]
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        # In pieces, so that a client who takes nothing is noticed and little is held for him.
+        for start in range(0, len(data) or 1, _PIECE):
+            await self._send_piece(data[start : start + _PIECE], more or start + _PIECE < len(data))
+
+    async def _send_piece(self, piece: bytes, more: bool) -> None:
         try:
             async with asyncio.timeout(_STALLED_S):
-                if not self.has_begun:
-                    self.has_begun = True
-                    headers = [*_HEADERS, *self._headers]
-                    await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-                await self._send({"type": "http.response.body", "body": data, "more_body": more})
+                await self._send({"type": "http.response.body", "body": piece, "more_body": more})
         except TimeoutError:
             raise Left from None
 
@@ -73,11 +78,10 @@ def place_of(event_id: str) -> tuple[str, int] | None:
 async def listening(call: Call, receive: Receive, after: int = 0) -> AsyncIterator[Listener]:
     """A listener to `call` that leaves when its client does."""
     listener = call.listen(after)
-    gone = asyncio.create_task(_gone(receive, listener))
     try:
-        yield listener
+        async with leaving(listener, receive):
+            yield listener
     finally:
-        gone.cancel()
         call.unlisten(listener)
 
 
@@ -122,49 +126,56 @@ async def follow(call: Call, listener: Listener, stream: EventStream) -> None:
     await stream.end()
 
 
-async def follow_from_afar(journal: Journal, call_id: str, after: int, receive: Receive, stream: EventStream) -> None:
-    """Sends the events of a call that ran or runs in another instance, as the store shows them."""
-    gone = asyncio.Event()
-    watch = asyncio.create_task(_until_gone(receive, gone))
-    loop = asyncio.get_running_loop()
-    has_ended = any(event.is_last and event.seq == after for event in await journal.events(call_id, after - 1))
-    heard = quiet_since = float("-inf")
+async def follow_from_afar(
+    journal: Journal, call_id: str, listener: Listener, stream: EventStream, kept: Sequence[Event]
+) -> None:
+    """Sends the events of a call that ran or runs in another instance, as the store shows them.
+
+    Args:
+        kept: those from the place of the listener on, that place included, as they were just now.
+    """
+    now = asyncio.get_running_loop().time
+    heard, quiet_since = float("-inf"), float("-inf")
+    lease, seen_at = None, now()
+    has_ended = False
+    while not listener.has_left:
+        news = [event for event in kept if event.seq > listener.after]
+        if news:
+            await stream.events(news)
+            listener.after, quiet_since = news[-1].seq, now()
+        has_ended = has_ended or bool(kept and kept[-1].is_last)
+        if has_ended:
+            break
+        latest = await journal.lease(call_id)
+        if latest is None:
+            break
+        if latest != lease:
+            lease, seen_at = latest, now()
+        # A lease is watched, rather than its time compared with ours: clocks differ.
+        if now() - seen_at > LEASE_S or journal.has_long_lapsed(latest):
+            await journal.bury(call_id, latest)
+        elif now() - heard > journal.hears_every_s:
+            await journal.hear(call_id)
+            heard = now()
+        if now() - quiet_since > QUIET_S:
+            await stream.comment()
+            quiet_since = now()
+        await listener.wait(_POLL_S)
+        kept = await journal.events(call_id, listener.after)
+    await stream.end()
+
+
+@asynccontextmanager
+async def leaving(listener: Listener, receive: Receive) -> AsyncIterator[None]:
+    """Lets `listener` leave when its client does."""
+    gone = asyncio.create_task(_gone(receive, listener))
     try:
-        while not gone.is_set() and not has_ended:
-            lease = await journal.lease(call_id)
-            is_dead = lease is not None and journal.is_over(lease)
-            events = await journal.events(call_id, after)
-            if events:
-                await stream.events(events)
-                after, quiet_since = events[-1].seq, loop.time()
-                has_ended = events[-1].is_last
-                continue
-            if lease is None:
-                break
-            if is_dead:
-                await journal.bury(call_id, lease)
-                continue
-            if loop.time() - heard > journal.hears_every_s:
-                await journal.hear(call_id)
-                heard = loop.time()
-            if loop.time() - quiet_since > QUIET_S:
-                await stream.comment()
-                quiet_since = loop.time()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_POLL_S):
-                    await gone.wait()
-        await stream.end()
+        yield
     finally:
-        watch.cancel()
+        gone.cancel()
 
 
 async def _gone(receive: Receive, listener: Listener) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     listener.leave()
-
-
-async def _until_gone(receive: Receive, gone: asyncio.Event) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    gone.set()

@@ -18,7 +18,7 @@ class Settings(msgspec.Struct, frozen=True):
         text_bytes: the size of a report's text, in bytes.
         kept_s: how long a whole result can be read, in seconds.
         most_pages: the pages of a whole result; a longer one is not kept.
-        most_kept: the pages that one caller may have kept; beyond it, his results are not kept.
+        most_kept: the whole results that one caller may have kept; beyond it, his results are not kept.
         progress_s: seconds between two notices of progress, at least.
         silence_s: seconds without a notice, at most.
         greeting_pause_s: seconds between two greetings of `multi-greet`.
@@ -29,7 +29,7 @@ class Settings(msgspec.Struct, frozen=True):
     text_bytes: int = 24 << 10
     kept_s: int = 24 * 60 * 60
     most_pages: int = 100
-    most_kept: int = 1000
+    most_kept: int = 200
     progress_s: float = 0.25
     silence_s: float = 10
     greeting_pause_s: float = 1

@@ -1,6 +1,7 @@
 """Whole results, kept for whoever asked: as resources in pages, for as long as they are likely to be read."""
 
 import gzip
+import logging
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ LARGEST_PAGE: Final = 340_000
 """Bytes of a page as JSON. Compressed, it fits into a record of any store; as CSV, where odd characters take
 eight letters instead of six, it still has less than 512 KB."""
 
+_log: Final = logging.getLogger(__name__)
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{32}")
 _PAGE: Final = re.compile(r"[1-9][0-9]{0,3}")
 
@@ -74,6 +76,12 @@ class Kept(msgspec.Struct, frozen=True):
         return f"Every group, on {self.pages} pages: this one, {_uri(self.id, form, 2)} and so on, up to {last}."
 
 
+def unreachable(fault: StoreDown) -> str:
+    """What a client is told of a store that is down. Its own words, which name tables and paths, go to the log."""
+    _log.warning("whole results cannot be reached", extra={"reason": str(fault)})
+    return "whole results cannot be reached just now; ask again later"
+
+
 class Shelf:
     """Results by owner. Whoever is not the owner of a result is told the same as if there were none."""
 
@@ -93,12 +101,13 @@ class Shelf:
             StoreDown: the store cannot be reached.
             UsageError: there is too much of it, or of his.
         """
-        if await self._store.count(_partition()) >= self._settings.most_kept:
+        if await self._store.count(_index()) >= self._settings.most_kept:
             raise UsageError("you have as many whole results kept as you may; the oldest go after a time")
         id_, expires = self._new_id(), self._clock() + self._settings.kept_s
         values = await anyio.to_thread.run_sync(_pages, whole, id_, self._settings.most_pages)
         for page, value in enumerate(values, 1):
             await self._store.put(Record(_partition(), f"{id_}/{page}", value, expires))
+        await self._store.put(Record(_index(), id_, b"", expires))
         return Kept(id_, len(values), expires)
 
     async def read(self, id_: str, page: str, form: str) -> PageText:
@@ -113,7 +122,7 @@ class Shelf:
             try:
                 record = await self._store.get(_partition(), f"{id_}/{page}")
             except StoreDown as fault:
-                raise ResourceError(str(fault)) from fault
+                raise ResourceError(unreachable(fault)) from fault
         if record is None:
             raise ResourceNotFoundError(
                 "There is no such page of a report. Results are kept for a time only: ask the question again."
@@ -191,6 +200,11 @@ def _written(value: Any) -> bytes:
 
 def _partition() -> str:
     return f"reports/{current_caller().owner}"
+
+
+def _index() -> str:
+    """Where the results of a caller are counted: empty records, since a store reads what it counts."""
+    return f"kept/{current_caller().owner}"
 
 
 def _uri(id_: str, form: str, page: int = 1) -> str:

@@ -8,7 +8,7 @@ import anyio.to_thread
 import msgspec
 from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import CallToolResult, TextContent
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tollbook.core.errors import StoreDown, UsageError
 from tollbook.core.text import printable
@@ -21,7 +21,7 @@ from tollbook.tools.annotations import READS_ONLY
 from tollbook.tools.asking import Asker, Question
 from tollbook.tools.document import UsageReport, sized, with_top
 from tollbook.tools.settings import ALL_REGIONS, Settings
-from tollbook.tools.shelf import Kept, Shelf
+from tollbook.tools.shelf import Kept, Shelf, unreachable
 from tollbook.tools.telling import while_telling
 
 USAGE_TOOL: Final = "get_bedrock_usage_report"
@@ -70,6 +70,7 @@ Days = Annotated[
 ]
 Account = Annotated[
     str,
+    BeforeValidator(lambda given: str(given) if isinstance(given, int) else given),  # as models like to write it
     Field(
         title="AWS account",
         description="Counts only calls from this account, of twelve digits. Leave it out for all.",
@@ -119,7 +120,8 @@ Top = Annotated[
     int,
     Field(
         title="Top",
-        description="How many groups to list. The others are added up, and are in the whole result.",
+        description="How many groups the structured content lists. The others are added up there, and are in the whole "
+        "result.",
         ge=1,
         le=200,
         examples=[5, 20],
@@ -165,7 +167,8 @@ async def _answer(report: Report, shelf: Shelf, top: int, asked: str, text_bytes
     try:
         kept = await shelf.keep(whole)
     except (StoreDown, UsageError) as fault:
-        note = f"the whole result could not be kept: {printable(str(fault))}"
+        why = unreachable(fault) if isinstance(fault, StoreDown) else printable(str(fault))
+        note = f"the whole result could not be kept: {why}"
         report = msgspec.structs.replace(report, notes=(*report.notes, note))
         whole = {**whole, "notes": [*whole["notes"], note]}
 

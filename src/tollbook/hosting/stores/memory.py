@@ -30,7 +30,8 @@ class MemoryStore:
         self._size = 0
         self._ends: list[tuple[float, str, str]] = []  # a heap: when which record expires, if it is still there
 
-    def __len__(self) -> int:
+    @property
+    def held(self) -> int:
         """How many records are held, with those that have expired and were not swept."""
         return self._size
 

@@ -45,8 +45,10 @@ def head(report: Report, asked: str) -> list[str]:
 
 def remarks(report: Report) -> Iterator[str]:
     """What belongs beside the figures."""
-    yield from faults(report)
-    yield from (f"  {reason}" for reason in reasons(report))
+    for fault in faults(report):
+        yield fault
+        if fault.startswith("unpriced"):
+            yield from (f"  {reason}" for reason in reasons(report))
     yield from report.notes
 
 

@@ -36,7 +36,8 @@ class Record(msgspec.Struct, frozen=True):
 class Store(Protocol):
     """Records that every instance sees at once: a read shows every write that ended before it began.
 
-    Every method raises StoreDown if the store cannot be reached or answers with an error, after at most a few seconds.
+    Every method raises StoreDown if the store cannot be reached or answers with an error, after at most a few seconds;
+    those that read a partition, after so many for each page of it.
     A write raises ValueError if the value is too large.
     """
 

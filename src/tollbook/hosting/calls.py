@@ -9,8 +9,9 @@ from typing import Final
 from tollbook.core.errors import StoreDown
 from tollbook.hosting import jsonrpc
 from tollbook.hosting.answers import Refusal
-from tollbook.hosting.call import Call, Listener
+from tollbook.hosting.call import Call
 from tollbook.hosting.journal import BEAT_S, Journal
+from tollbook.hosting.outflow import Listener
 from tollbook.hosting.settings import HostSettings
 
 _log: Final = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Calls:
     async def _open(self, call: Call, journal: Journal) -> None:
         try:
             await journal.open(call.id, call.request_ids)
-            if not call.keeps:  # its session ended meanwhile
+            if not call.out.keeps:  # its session ended meanwhile
                 await journal.close(call.id)
         except BaseException:
             self._forget(call)
@@ -136,7 +137,7 @@ class Calls:
         if now - call.started > self._settings.call_limit_s:
             call.cancel(f"The call took longer than {self._settings.call_limit_s:g} s, which is all it may.")
         journal = call.journal
-        if journal is None or not call.keeps:
+        if journal is None or not call.out.keeps:
             return
         if now - call.last_beat >= BEAT_S:
             call.last_beat = now
@@ -146,6 +147,6 @@ class Calls:
                 return
         for request_id in await journal.cancelled(call.request_ids):
             call.cancel_request(request_id)
-        is_unheard = not call.is_heard and now - call.last_heard > self._settings.unheard_s
+        is_unheard = not call.out.is_heard and now - call.out.last_heard > self._settings.unheard_s
         if is_unheard and not await journal.is_heard(call.id):
             call.cancel(f"Nobody listened for {self._settings.unheard_s:g} s.")

@@ -173,7 +173,7 @@ class Handshake:
             try:
                 await follow(call, listener, stream)
             finally:
-                exchange.trace.outcome = call.outcome if call.is_over else "left"
+                exchange.trace.outcome = call.outcome if call.out.has_ended else "left"
                 exchange.trace.code = call.code
 
     def _call(

@@ -8,9 +8,10 @@ from typing import Final
 
 from tollbook.hosting import sse
 from tollbook.hosting.answers import Answer, Exchange, Headers, Left, Receive
-from tollbook.hosting.call import Call, Listener
+from tollbook.hosting.call import Call
 from tollbook.hosting.calls import Calls
 from tollbook.hosting.journal import LEASE_S, Event, Journal
+from tollbook.hosting.outflow import Listener
 
 QUIET_S: Final = 15.0
 """After so many seconds without an event a comment is sent."""
@@ -77,12 +78,12 @@ def place_of(event_id: str) -> tuple[str, int] | None:
 @asynccontextmanager
 async def listening(call: Call, receive: Receive, after: int = 0) -> AsyncIterator[Listener]:
     """A listener to `call` that leaves when its client does."""
-    listener = call.listen(after)
+    listener = call.out.listen(after)
     try:
         async with leaving(listener, receive):
             yield listener
     finally:
-        call.unlisten(listener)
+        call.out.unlisten(listener)
 
 
 async def answer_alone(
@@ -100,7 +101,7 @@ async def answer_alone(
     async with listening(call, exchange.receive) as listener:
         try:
             has_news = await listener.wait(QUIET_S)
-            if (data := call.sole_answer) is not None:
+            if (data := call.out.sole_answer) is not None:
                 await exchange.answer(Answer(status_of(call.code), data, headers))
             elif not listener.has_left:
                 stream = EventStream(exchange, headers=headers)
@@ -115,8 +116,8 @@ async def answer_alone(
 async def follow(call: Call, listener: Listener, stream: EventStream) -> None:
     """Sends the events of a call that runs here until it has ended or its listener leaves."""
     while True:
-        is_over = call.is_over  # asked first: what came before the end is news
-        events = call.news(listener)
+        is_over = call.out.is_over  # asked first: what came before the end is news
+        events = call.out.news(listener)
         if events:
             await stream.events(events)
         if is_over or listener.has_left or (events and events[-1].is_last):

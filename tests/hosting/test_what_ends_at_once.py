@@ -59,12 +59,14 @@ async def test_followers_of_calls_elsewhere_have_a_limit_too(
         serving(host(a_server(stage), open_store(store))) as here,
         serving(host(a_server(stage), open_store(store), HostSettings(running_calls=1))) as there,
     ):
-        session = await initialize(http, here)
-        async with session.calling(here, "slow", 1) as events:
-            first = str((await anext(events)).id)
-            async with session.resuming(there, first) as followed:
-                await anext(followed)
-                again = await http.get(there, headers={**session.headers, "last-event-id": first})
-                assert again.status_code == 503
-                stage.go.set()
-                assert [event async for event in followed][-1].message["result"]
+        one, other = await initialize(http, here), await initialize(http, here)
+        first = []
+        for session in (one, other):
+            async with session.calling(here, "slow", 1) as events:
+                first.append(str((await anext(events)).id))
+        async with one.resuming(there, first[0]) as followed:
+            await anext(followed)
+            refused = await http.get(there, headers={**other.headers, "last-event-id": first[1]})
+            assert refused.status_code == 503
+            stage.go.set()
+            assert [event async for event in followed][-1].message["result"]

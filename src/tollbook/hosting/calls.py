@@ -67,10 +67,12 @@ class Calls:
         Raises:
             Refusal: there is no room for another.
         """
+        room = self._settings.running_calls
         mine = [each for owner, each in self._followers if owner == session_id and not each.has_left]
-        for oldest in mine[: len(mine) - _FOLLOWERS + 1]:
+        most = max(1, min(_FOLLOWERS, room // 2))
+        for oldest in mine[: max(len(mine) + 1 - most, 0)]:
             oldest.leave()
-        if self._is_closed or len(self._followers) >= self._settings.running_calls:
+        if self._is_closed or sum(not each.has_left for _, each in self._followers) >= room:
             raise Refusal(503, "Too many calls are followed. Try again later.", jsonrpc.INTERNAL_ERROR, headers=_SOON)
         follower = (session_id, Listener(after))
         self._followers.append(follower)

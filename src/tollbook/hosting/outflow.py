@@ -110,18 +110,27 @@ class Outflow:
             # It is kept before it is sent: what a client has seen, it can resume from. Where the store is down, whoever
             # listens still hears it.
             dropped = self._make_room(event)
-            if not await self._keep(event, dropped) and not is_news:
+            is_kept = await self.catch_up() and await self._keep(event, dropped)
+            if not is_kept and not is_news:
                 self._unkept.append(event)
             self._events.append(event)
             self._wake()
 
+    async def catch_up(self) -> bool:
+        """Tries to keep what the store did not take; says whether it is all kept. Nothing is kept before what came
+        before it: whoever resumes would go past it.
+        """
+        while self._unkept and await self._keep(self._unkept[0]):
+            del self._unkept[0]
+        return not self._unkept
+
     async def keep_the_rest(self) -> None:
-        """Tries for a while to keep the answers that the store did not take."""
+        """Tries that for a while."""
         for pause_s in _PAUSES_S:
             if not self._unkept:
                 return
             await asyncio.sleep(pause_s)
-            self._unkept = [event for event in self._unkept if not await self._keep(event)]
+            await self.catch_up()
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -149,6 +158,8 @@ class Outflow:
             return True
         try:
             await self._journal.write(self._call_id, event)
+            if not self.keeps:  # the session ended meanwhile
+                dropped = [event]
             for old in dropped:
                 await self._journal.drop(self._call_id, old)
         except StoreDown as fault:

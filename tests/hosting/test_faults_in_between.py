@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
 
 from tests.hosting.hurried import (
     HURRIED,
@@ -20,7 +21,7 @@ from tests.hosting.hurried import (
     comes_true,
     patient_client,
 )
-from tests.hosting.serving import SetClock, Stage, a_server, messages, serving, tool
+from tests.hosting.serving import Choice, SetClock, Stage, a_server, messages, serving, tool
 from tests.hosting.test_logs import Log, log
 from tests.hosting.wire import Event, Wire, initialize
 from tollbook.core.stores import Store
@@ -135,6 +136,20 @@ class TestAResultThatTheStoreRefuses:
             rest = await resumed(session, there, Event(first.removeprefix("id: "), None, 0))
             assert [each["id"] for each in answers(rest)] == [1, 2]
 
+    async def test_in_a_batch_is_heard_before_the_next_has_ended(
+        self, http: httpx2.AsyncClient, store: Obedient, stage: Stage
+    ) -> None:
+        async with two(store, stage) as (here, there):
+            session = await initialize(http, here, OLDEST)
+            batch = [tool("slow", 1, steps=1, waits=False), tool("slow", 2, steps=0)]
+            store.before = Refuses(*RESULT, times=1)
+            async with http.stream("POST", here, json=batch, headers=session.headers) as response:
+                lines = response.aiter_lines()
+                first = await anext(line async for line in lines if line.startswith("id: "))
+            await comes_true(lambda: stage.entered)
+            async with asyncio.timeout(60), session.resuming(there, first.removeprefix("id: ")) as events:
+                assert (await anext(each.message async for each in events if answers([each])))["id"] == 1
+
     async def test_does_not_make_its_request_look_as_if_the_client_had_left(
         self, http: httpx2.AsyncClient, store: Obedient, stage: Stage, log: Log
     ) -> None:
@@ -192,6 +207,37 @@ class TestAQuestionToTheUser:
             async with asyncio.timeout(60), session.resuming(there, str(first.id)) as events:
                 assert (await session.send(there, await self.asked(events))).status_code == 202
                 assert answers([event async for event in events])[-1]["result"]["content"][0]["text"] == "accept: blue"
+
+    async def test_comes_back_with_another_that_was_asked_beside_it(
+        self, http: httpx2.AsyncClient, store: Obedient
+    ) -> None:
+        class LateAndAtFirstNever(Refuses):
+            async def __call__(self, operation: str, name: str, value: bytes) -> None:
+                await asyncio.sleep(0.1)
+                await super().__call__(operation, name, value)
+
+        server: MCPServer[Any] = MCPServer("curious", version="1", log_level="ERROR")
+
+        @server.tool()
+        async def asks_twice(ctx: Context[Any, Any]) -> str:
+            given = await asyncio.gather(ctx.elicit("Which?", Choice), ctx.elicit("And which?", Choice))
+            return " ".join(each.action for each in given)
+
+        async with (
+            serving(host(server, store, clock=clock_of_the_loop())) as here,
+            serving(host(server, store, clock=clock_of_the_loop())) as there,
+        ):
+            session = await initialize(http, here, elicitation={})
+            store.before = refuses = LateAndAtFirstNever("put", "event/", b"elicitation/create", times=2)
+            async with session.calling(here, "asks_twice") as events:
+                first = await anext(events)
+                for _ in range(2):
+                    await self.asked(events)
+            await comes_true(lambda: refuses.met >= 4)
+            async with asyncio.timeout(60), session.resuming(there, str(first.id)) as events:
+                for _ in range(2):
+                    assert (await session.send(there, await self.asked(events))).status_code == 202
+                assert answers([event async for event in events])[-1]["result"]["content"][0]["text"] == "accept accept"
 
 
 class TestALiveCall:
@@ -277,6 +323,19 @@ class TestTheEndOfASession:
             assert await store.list(f"session/{session.id}") == []
         gc.collect()
         assert unheard == []
+
+    async def test_that_the_store_refuses_half_way_ends_the_calls_elsewhere_all_the_same(
+        self, http: httpx2.AsyncClient, store: Obedient, stage: Stage
+    ) -> None:
+        async with two(store, stage) as (here, there):
+            session = await initialize(http, here)
+            calling = asyncio.create_task(session.call(here, "slow", steps=0))
+            await comes_true(lambda: stage.entered)
+            store.before = Refuses("clear", times=1)
+            assert (await session.end(there)).status_code == 503
+            assert (await session.end(there)).status_code in (200, 404)
+            async with asyncio.timeout(60):
+                assert (await calling)["message"] == "The session was ended."
 
 
 async def test_what_a_tool_does_in_its_end_is_interrupted_by_nobody(http: httpx2.AsyncClient, store: Obedient) -> None:

@@ -51,6 +51,13 @@ async def test_completions_count_among_running_calls_and_a_ping_does_not(
         assert (await asking).json()["result"]["completion"]["values"] == ["x"]
 
 
+async def test_a_ping_with_nonsense_beside_it_is_an_error_and_no_fault(http: httpx2.AsyncClient) -> None:
+    async with serving(host(a_server(), open_store("memory"))) as url:
+        session = await initialize(http, url)
+        response = await session.send(url, request("ping", 3, _meta=5))
+        assert (response.status_code, response.json()["error"]["code"]) == (200, -32602)
+
+
 async def test_followers_of_calls_elsewhere_have_a_limit_too(
     stage: Stage, http: httpx2.AsyncClient, tmp_path: Any
 ) -> None:

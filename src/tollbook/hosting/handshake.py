@@ -75,10 +75,8 @@ class Handshake:
             return
         session = await self._session(exchange)
         match message:
-            case Request(method="ping"):  # answered even where there is no room for work
-                result = await self._kernel.answer(exchange.scope, message, _client_of(session), _NOWHERE)
-                exchange.trace.outcome = "result"
-                await exchange.answer(Answer(200, jsonrpc.result(message.id, result), _session_header(session)))
+            case Request(method="ping"):
+                await self._ping(exchange, session, message)
             case Request() if message.method in _AT_ONCE:
                 call = self._call(exchange, session, (message,))
                 await answer_alone(self._calls, call, exchange, lambda _code: 200, _session_header(session))
@@ -160,6 +158,17 @@ class Handshake:
             raise Refusal(400, "Mcp-Session-Id is missing. Initialize a session first.")
         exchange.trace.within(session_id)
         return await self._sessions.find(exchange.caller, session_id)
+
+    async def _ping(self, exchange: Exchange, session: Session, request: Request) -> None:
+        """It is answered even where there is no room for work."""
+        try:
+            result = await self._kernel.answer(exchange.scope, request, _client_of(session), _NOWHERE)
+        except sdk.Fault as fault:
+            exchange.trace.outcome, exchange.trace.code = "error", fault.code
+            data = jsonrpc.error(request.id, fault.code, str(fault), fault.data)
+        else:
+            exchange.trace.outcome, data = "result", jsonrpc.result(request.id, result)
+        await exchange.answer(Answer(200, data, _session_header(session)))
 
     async def _answer(self, exchange: Exchange, session: Session, requests: Sequence[Request]) -> None:
         call = self._call(exchange, session, requests, self._journal(session))

@@ -344,7 +344,7 @@ class TestAccept:
     async def test_must_name_both_kinds_of_answers(self, url: str, session: Headers, kinds: list[str]) -> None:
         headers = [each for each in session if each != ACCEPT]
         accept = [("accept", kind) for kind in kinds]
-        assert is_refused(await post(url, [*headers, *accept], request("ping")), 406)
+        assert is_refused(await post(url, [*headers, *accept], request("ping")), 406, request_id=1)
         whole, needed = modern(request("tools/list", 7))
         also = [each for each in needed.items() if each[0] != "accept"]
         assert is_refused(await post(url, [ANN, JSON, *also, *accept], whole), 406, request_id=7)

@@ -89,12 +89,13 @@ class Host:
                 phase = "shutdown"
                 await receive()
                 await self._calls.drain()
-            await self._store.aclose()
         except Exception as fault:
             _log.exception("the server's lifespan failed")
-            await send({"type": f"lifespan.{phase}.failed", "message": type(fault).__name__})
+            said = {"type": f"lifespan.{phase}.failed", "message": type(fault).__name__}
         else:
-            await send({"type": "lifespan.shutdown.complete"})
+            said = {"type": "lifespan.shutdown.complete"}
+        await self._store.aclose()
+        await send(said)
 
     async def _serve(self, exchange: Exchange) -> None:
         trace = exchange.trace

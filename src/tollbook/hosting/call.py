@@ -115,7 +115,6 @@ class Call:
                     await asyncio.wait((answered,), timeout=_ANSWER_POLL_S)
                     if answered.done():
                         return await answered
-                    await self.out.catch_up()  # who comes back must find the question
                     with suppress(StoreDown):  # it may be there when it is looked for next
                         if (reply := await journal.reply(question)) is not None:
                             return reply

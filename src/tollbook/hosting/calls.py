@@ -147,6 +147,7 @@ class Calls:
             if not await journal.beat(call.id, call.request_ids, call.beats):
                 call.cancel("The session was ended.", keeps=False)
                 return
+        await call.out.catch_up()
         for request_id in await journal.cancelled(call.request_ids):
             call.cancel_request(request_id)
         is_unheard = not call.out.is_heard and now - call.out.last_heard > self._settings.unheard_s

@@ -60,9 +60,8 @@ class Handshake:
             Refusal: it is malformed, its session is not there, or there is no room.
             StoreDown: the store is.
         """
-        if not accepts_both(exchange):
-            raise Refusal(406, "Accept must name application/json and text/event-stream.")
         if isinstance(document, list):
+            _check_accept(exchange)
             await self._batch(exchange, document)
             return
         message = jsonrpc.message_of(document)
@@ -70,6 +69,7 @@ class Handshake:
             exchange.trace.asks(message.method, message.params)
         if isinstance(message, Request):
             exchange.request_id = message.id
+        _check_accept(exchange)
         if isinstance(message, Request) and message.method == "initialize":
             await self._initialize(exchange, message)
             return
@@ -114,7 +114,10 @@ class Handshake:
         if (here := self._calls.find(call_id, session.id)) is not None:
             async with listening(here, exchange.receive, after) as listener:
                 await stream.comment()  # the client sees at once that it is heard
-                await follow(here, listener, stream)
+                try:
+                    await follow(here, listener, stream)
+                finally:
+                    exchange.trace.outcome = "" if here.out.has_ended else "left"
             return
         kept = await journal.events(call_id, max(after - 1, 0))
         if not kept and after > 0 and any(event.is_last for event in await journal.events(call_id, 0)):
@@ -122,6 +125,7 @@ class Handshake:
         with self._calls.follower(session.id, after) as follower:
             async with leaving(follower, exchange.receive):
                 await follow_from_afar(journal, call_id, follower, stream, kept)
+                exchange.trace.outcome = "left" if follower.has_left else ""
 
     async def delete(self, exchange: Exchange) -> None:
         """Ends a session and its calls.
@@ -250,6 +254,11 @@ class Handshake:
 
     def _journal(self, session: Session) -> Journal:
         return Journal(self._store, session.id, self._settings, self._clock)
+
+
+def _check_accept(exchange: Exchange) -> None:
+    if not accepts_both(exchange):
+        raise Refusal(406, "Accept must name application/json and text/event-stream.")
 
 
 def _nothing_kept() -> Refusal:

@@ -90,10 +90,10 @@ class JsonLines(logging.Formatter):
 
 
 def _cause(fault: BaseException) -> BaseException:
-    seen = {fault}  # an exception may be its own cause
-    while fault.__cause__ is not None and fault.__cause__ not in seen:
+    seen = {id(fault)}  # an exception may be its own cause
+    while fault.__cause__ is not None and id(fault.__cause__) not in seen:
         fault = fault.__cause__
-        seen.add(fault)
+        seen.add(id(fault))
     return fault
 
 

@@ -110,19 +110,17 @@ class Outflow:
             # It is kept before it is sent: what a client has seen, it can resume from. Where the store is down, whoever
             # listens still hears it.
             dropped = self._make_room(event)
-            is_kept = await self.catch_up() and await self._keep(event, dropped)
+            is_kept = await self._catch_up() and await self._keep(event, dropped)
             if not is_kept and not is_news:
                 self._unkept.append(event)
             self._events.append(event)
             self._wake()
 
-    async def catch_up(self) -> bool:
-        """Tries to keep what the store did not take; says whether it is all kept. Nothing is kept before what came
-        before it: whoever resumes would go past it.
-        """
-        while self._unkept and await self._keep(self._unkept[0]):
-            del self._unkept[0]
-        return not self._unkept
+    async def catch_up(self) -> None:
+        """Tries to keep what the store did not take."""
+        if self._unkept:
+            async with self._putting:
+                await self._catch_up()
 
     async def keep_the_rest(self) -> None:
         """Tries that for a while."""
@@ -140,6 +138,12 @@ class Outflow:
     def _wake(self) -> None:
         for listener in self._listeners:
             listener.wake()
+
+    async def _catch_up(self) -> bool:
+        # Nothing is kept before what came before it: whoever resumes would go past it.
+        while self._unkept and await self._keep(self._unkept[0]):
+            del self._unkept[0]
+        return not self._unkept
 
     def _make_room(self, event: Event) -> Sequence[Event]:
         """The oldest progress and log entries, as many as must go for `event` to be kept."""

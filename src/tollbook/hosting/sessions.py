@@ -118,6 +118,9 @@ class Sessions:
         Raises:
             Refusal: somebody else was first.
         """
+        # First its calls, so that their instances learn of it even if the store fails before the end of this.
+        for call in await self._store.list(room_of(session.id), "call/"):
+            await self._store.remove(call.partition, call.key)
         ended = await self._store.remove(room_of(session.id), _of(session.owner))
         for index in self._indexes(session):
             await self._store.remove(index.partition, index.key)

@@ -42,13 +42,7 @@ def stack(instances: int) -> Iterator[Stack]:
         RuntimeError: an instance does not start; with what it printed.
     """
     with ExitStack() as running:
-        folder = Path(
-            running.enter_context(
-                TemporaryDirectory(
-                    prefix="tollbook-conformance-",
-                )
-            )
-        )
+        folder = Path(running.enter_context(TemporaryDirectory(prefix="tollbook-conformance-")))
         store = f"sqlite:{folder / 'store.db'}"
         started = {
             running.enter_context(_instance(store, log)): log

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import httpx2
+import pytest
 
 from tollbook.core.errors import StoreDown
 from tollbook.core.stores import Clock, Record
@@ -159,3 +160,19 @@ class Holds(Meets):
 
     async def meet(self) -> None:
         await self.go.wait()
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> object:
+    return HURRIED
+
+
+@pytest.fixture
+async def store() -> Obedient:
+    return Obedient(clock_of_the_loop())
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    async with patient_client() as client:
+        yield client

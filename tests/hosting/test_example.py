@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,19 +10,24 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.hosting.wire import ROOT, initialize, request
+from tests.fakes.dynamodb import free_port
+from tests.hosting.wire import ROOT, Instance, initialize, request, wait_for
 
 
 @pytest.fixture
 def dice(tmp_path: Path) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port, log = free_port(), tmp_path / "log"
     words = ["--app-dir", str(ROOT / "examples"), "own_server:app", "--port", str(port), "--log-level", "warning"]
     command = [sys.executable, "-m", "uvicorn", *words]
-    with subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=tmp_path, stdout=output, stderr=output, env=environment) as process,
+    ):
         try:
-            asyncio.run(_started(f"http://127.0.0.1:{port}/healthz"))
-            yield f"http://127.0.0.1:{port}/mcp"
+            url = f"http://127.0.0.1:{port}/mcp"
+            wait_for(Instance(url, process, log))
+            yield url
         finally:
             process.terminate()
 
@@ -37,13 +41,3 @@ def test_a_server_of_ten_lines_is_hosted(dice: str) -> None:
             return int((await session.call(dice, "roll", sides=3))["structuredContent"]["result"])
 
     assert asyncio.run(roll()) in (1, 2, 3)
-
-
-async def _started(url: str) -> None:
-    async with httpx2.AsyncClient() as http, asyncio.timeout(60):
-        while True:
-            try:
-                if (await http.get(url)).status_code == 200:
-                    return
-            except httpx2.ConnectError:
-                await asyncio.sleep(0.05)

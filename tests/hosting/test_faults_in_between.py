@@ -12,14 +12,15 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 
 from tests.hosting.hurried import (
-    HURRIED,
     Holds,
     Meets,
     Obedient,
     Refuses,
+    anyio_backend,
     clock_of_the_loop,
     comes_true,
-    patient_client,
+    http,
+    store,
 )
 from tests.hosting.serving import Choice, SetClock, Stage, a_server, messages, serving, tool
 from tests.hosting.test_logs import Log, log
@@ -27,7 +28,7 @@ from tests.hosting.wire import Event, Wire, initialize
 from tollbook.core.stores import Store
 from tollbook.hosting import HostSettings, host
 
-__all__ = ["log"]
+__all__ = ["anyio_backend", "http", "log", "store"]
 
 pytestmark = pytest.mark.anyio
 
@@ -35,22 +36,6 @@ RESULT = "put", "event/", b'"result":'
 OLDEST = "2025-03-26"
 BLUE = {"action": "accept", "content": {"colour": "blue"}}
 WHERE = pytest.mark.parametrize("elsewhere", [False, True], ids=["same instance", "another instance"])
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> object:
-    return HURRIED
-
-
-@pytest.fixture
-async def store() -> Obedient:
-    return Obedient(clock_of_the_loop())
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    async with patient_client() as client:
-        yield client
 
 
 @asynccontextmanager

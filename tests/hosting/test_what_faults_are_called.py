@@ -11,7 +11,15 @@ import httpx2
 import pytest
 from mcp.server import MCPServer
 
-from tests.hosting.hurried import HURRIED, Obedient, Refuses, clock_of_the_loop, comes_true, patient_client
+from tests.hosting.hurried import (
+    Obedient,
+    Refuses,
+    anyio_backend,
+    clock_of_the_loop,
+    comes_true,
+    http,
+    store,
+)
 from tests.hosting.serving import (
     BOTH,
     MODERN,
@@ -30,27 +38,11 @@ from tollbook.hosting import HostSettings, host
 from tollbook.hosting.app import Authenticate, anyone
 from tollbook.hosting.stores.memory import MemoryStore
 
-__all__ = ["log"]
+__all__ = ["anyio_backend", "http", "log", "store"]
 
 pytestmark = pytest.mark.anyio
 
 UNKNOWN = "k5DzE2_QxTUvGd0H9eJm-bWq3pRsY7aL"
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> object:
-    return HURRIED
-
-
-@pytest.fixture
-async def store() -> Obedient:
-    return Obedient(clock_of_the_loop())
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    async with patient_client() as client:
-        yield client
 
 
 @asynccontextmanager

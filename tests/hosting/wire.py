@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple
 
 import httpx2
 
+from tests.fakes.dynamodb import free_port
+
 NEWEST: Final = "2025-11-25"
 ROOT: Final = Path(__file__).parents[2]
 LOGS: Final = ROOT / "examples" / "bedrock-logs.jsonl.gz"
@@ -118,7 +120,7 @@ def instances(
             log = folder / f"instance-{each}.log"
             started.append(_serve(log, words, environment or {}))
         for instance in started:
-            _wait_for(instance)
+            wait_for(instance)
         yield started
     finally:
         for instance in started:
@@ -128,14 +130,19 @@ def instances(
 
 
 def _serve(log: Path, words: Sequence[str], environment: Mapping[str, str]) -> Instance:
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "tollbook", "serve", "--source", str(LOGS), "--port", str(port), *words]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **environment})
     return Instance(f"http://127.0.0.1:{port}/mcp", process, log)
 
 
-def _wait_for(instance: Instance) -> None:
+def wait_for(instance: Instance) -> None:
+    """Waits until it answers.
+
+    Raises:
+        RuntimeError: it does not start; with what it printed.
+    """
     for _ in range(600):
         if instance.process.poll() is not None:
             break
@@ -153,8 +160,3 @@ def _is_healthy(url: str) -> bool:
         return httpx2.get(url.replace("/mcp", "/healthz"), timeout=5).status_code == 200
     except httpx2.HTTPError:
         return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

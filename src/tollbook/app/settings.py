@@ -85,7 +85,7 @@ def read_settings(environment: Mapping[str, str], flags: Mapping[str, str | None
     problems: list[str] = []
     for setting in SETTINGS:
         flag, variable = flags.get(setting.name), environment.get(setting.variable) or None
-        text = setting.default if flag is None and variable is None else flag if flag is not None else variable
+        text = next((each for each in (flag, variable, setting.default) if each is not None), None)
         try:
             values[setting.name] = _UNSET.get(setting.name) if text is None else setting.read(text)
         except (ValueError, UsageError) as fault:

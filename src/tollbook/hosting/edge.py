@@ -10,6 +10,9 @@ from tollbook.hosting.settings import HostSettings
 
 _SLOWEST_BODY_S: Final = 30.0
 
+_JSON: Final = ("*/*", "application/*", "application/json")
+_STREAM: Final = ("*/*", "text/*", "text/event-stream")
+
 _EXPOSED: Final = b"Mcp-Session-Id, Mcp-Protocol-Version, WWW-Authenticate, Retry-After"
 _PREFLIGHT: Final = (
     (b"access-control-allow-methods", b"GET, POST, DELETE"),
@@ -109,18 +112,20 @@ def preflight() -> Answer:
     return Answer(204, b"", _PREFLIGHT)
 
 
-def accepts_both(exchange: Exchange) -> bool:
-    """Whether the client takes JSON and a stream, as every POST must.
+def check_takes_both(exchange: Exchange) -> None:
+    """Refuses a POST whose client does not take both JSON and a stream, as it must.
 
     Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#sending-messages-to-the-server
     """
     kinds = _accepted(exchange)
-    has_json = not kinds.isdisjoint(("*/*", "application/*", "application/json"))
-    return has_json and accepts_stream(exchange)
+    if kinds.isdisjoint(_JSON) or kinds.isdisjoint(_STREAM):
+        raise Refusal(406, "Accept must name application/json and text/event-stream.")
 
 
-def accepts_stream(exchange: Exchange) -> bool:
-    return not _accepted(exchange).isdisjoint(("*/*", "text/*", "text/event-stream"))
+def check_takes_stream(exchange: Exchange) -> None:
+    """Refuses a GET whose client does not take a stream."""
+    if _accepted(exchange).isdisjoint(_STREAM):
+        raise Refusal(406, "Accept must name text/event-stream.")
 
 
 def _accepted(exchange: Exchange) -> set[str]:

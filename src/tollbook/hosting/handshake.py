@@ -13,7 +13,7 @@ from tollbook.hosting import jsonrpc, sdk
 from tollbook.hosting.answers import ACCEPTED, Answer, Exchange, Headers, Refusal
 from tollbook.hosting.call import LOG_LEVELS, Call
 from tollbook.hosting.calls import Calls
-from tollbook.hosting.edge import accepts_both, accepts_stream
+from tollbook.hosting.edge import check_takes_both, check_takes_stream
 from tollbook.hosting.journal import Journal
 from tollbook.hosting.jsonrpc import INVALID_PARAMS, Notification, Params, Request, Response
 from tollbook.hosting.sessions import Session, Sessions
@@ -61,7 +61,7 @@ class Handshake:
             StoreDown: the store is.
         """
         if isinstance(document, list):
-            _check_accept(exchange)
+            check_takes_both(exchange)
             await self._batch(exchange, document)
             return
         message = jsonrpc.message_of(document)
@@ -69,7 +69,7 @@ class Handshake:
             exchange.trace.asks(message.method, message.params)
         if isinstance(message, Request):
             exchange.request_id = message.id
-        _check_accept(exchange)
+        check_takes_both(exchange)
         if isinstance(message, Request) and message.method == "initialize":
             await self._initialize(exchange, message)
             return
@@ -100,8 +100,7 @@ class Handshake:
                 "This server opens no streams of its own. GET resumes a call's stream: send Last-Event-ID.",
                 headers=((b"allow", b"POST, DELETE"),),
             )
-        if not accepts_stream(exchange):
-            raise Refusal(406, "Accept must name text/event-stream.")
+        check_takes_stream(exchange)
         exchange.trace.asks("resume", None)
         session = await self._session(exchange)
         journal = self._journal(session)
@@ -254,11 +253,6 @@ class Handshake:
 
     def _journal(self, session: Session) -> Journal:
         return Journal(self._store, session.id, self._settings, self._clock)
-
-
-def _check_accept(exchange: Exchange) -> None:
-    if not accepts_both(exchange):
-        raise Refusal(406, "Accept must name application/json and text/event-stream.")
 
 
 def _nothing_kept() -> Refusal:

@@ -153,18 +153,17 @@ class Journal:
         await self._put(f"asked/{question_id}", self._settings.answer_wait_s)
         return question_id
 
-    async def answer(self, question_id: str, body: bytes) -> bool:
+    async def answer(self, question_id: str, body: bytes) -> None:
         """Keeps the client's answer, of at most `LARGEST_VALUE` bytes, for the instance that asked.
 
-        Returns: False if nothing was asked, or it was answered before.
+        Nothing is kept if nothing was asked, or it was answered before.
         """
         asked = f"asked/{question_id}"
         if not _QUESTION.fullmatch(question_id) or await self._store.get(self._room, asked) is None:
-            return False
+            return
         # In this order, so that a client who is told to try again can.
         await self._put(f"reply/{question_id}", self._settings.answer_wait_s, body)
         await self._store.remove(self._room, asked)
-        return True
 
     async def withdraw(self, question_id: str) -> None:
         """Says that a question need not be answered any more."""

@@ -12,7 +12,6 @@ import msgspec
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
-METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
 CANCELLED: Final = -32800
@@ -52,7 +51,7 @@ class Malformed(Exception):
 
     def __init__(self, code: int, message: str, request_id: Id | None = None) -> None:
         super().__init__(message)
-        self.code, self.message, self.request_id = code, message, request_id
+        self.code, self.request_id = code, request_id
 
 
 def parsed(body: bytes, deepest: int) -> Any:

@@ -9,7 +9,7 @@ from tollbook.hosting import jsonrpc, sdk
 from tollbook.hosting.answers import ACCEPTED, Exchange, Refusal
 from tollbook.hosting.call import Call
 from tollbook.hosting.calls import Calls
-from tollbook.hosting.edge import accepts_both
+from tollbook.hosting.edge import check_takes_both
 from tollbook.hosting.jsonrpc import Notification, Request
 from tollbook.hosting.settings import HostSettings
 from tollbook.hosting.streams import answer_alone
@@ -50,8 +50,7 @@ class Modern:
                 raise Refusal(400, "In this revision answers to the server ride on the client's next request.")
 
     async def _answer(self, exchange: Exchange, request: Request, document: dict[str, Any]) -> None:
-        if not accepts_both(exchange):
-            raise Refusal(406, "Accept must name application/json and text/event-stream.")
+        check_takes_both(exchange)
         if not is_modern(document):
             check_version(exchange.header(b"mcp-protocol-version") or "")
         try:

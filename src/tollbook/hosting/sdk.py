@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
 import anyio
+import msgspec
 from mcp.server._streamable_http_modern import _mcp_param_rejection
 from mcp.server.connection import Connection
 from mcp.server.lowlevel.server import Server
@@ -66,17 +67,18 @@ class Outlet(Protocol):
         ...
 
 
-class Client:
+class Client(msgspec.Struct, frozen=True):
     """Who is at the other end, as he said himself.
 
     Attributes:
         version: the revision of the protocol that is spoken with him.
-        asks: whether he can be asked something while a request of his runs.
+        session_id: only one who has a session can be asked something while a request of his runs.
     """
 
-    def __init__(self, version: str, info: object, capabilities: object, session_id: str | None = None) -> None:
-        self.version, self.info, self.capabilities, self.session_id = version, info, capabilities, session_id
-        self.asks = session_id is not None
+    version: str
+    info: Any
+    capabilities: Any
+    session_id: str | None = None
 
 
 class Channel:
@@ -167,13 +169,9 @@ class Kernel:
         Raises:
             Fault: it failed.
         """
-        channel = Channel(scope, request, outlet, client.asks, can_detach=client.version == PRIMED_VERSION)
-        if client.session_id is None:
-            connection = Connection.from_envelope(client.version, client.info, client.capabilities)
-        else:
-            connection = Connection.from_envelope(client.version, client.info, client.capabilities, outbound=channel)
-            connection.session_id = client.session_id
-        return await self._answer(channel, request, connection)
+        can_ask, can_detach = client.session_id is not None, client.version == PRIMED_VERSION
+        channel = Channel(scope, request, outlet, can_ask, can_detach)
+        return await self._answer(channel, request, _connection(client, channel))
 
     async def _answer(self, channel: Channel, request: Request, connection: Connection) -> dict[str, Any]:
         try:
@@ -195,9 +193,7 @@ class Kernel:
             return
         channel = Channel(scope, Request("", method, params), outlet, can_ask=False, can_detach=False)
         channel.request_id = None
-        connection = Connection.from_envelope(client.version, client.info, client.capabilities, outbound=channel)
-        connection.session_id = client.session_id
-        await ServerRunner(self._server, connection, self._state).on_notify(channel, method, params)
+        await ServerRunner(self._server, _connection(client, channel), self._state).on_notify(channel, method, params)
 
     async def route(self, scope: Scope, request: Request, body: Mapping[str, Any]) -> Client:
         """Whom a request of the 2026-07-28 era is from: its headers must say what its body says.
@@ -215,6 +211,14 @@ class Kernel:
         if (refused := await _mcp_param_rejection(self._server, http, parsed, verdict, self._state)) is not None:
             _routed(refused)
         return Client(verdict.protocol_version, verdict.client_info, verdict.client_capabilities)
+
+
+def _connection(client: Client, channel: Channel) -> Connection:
+    if client.session_id is None:
+        return Connection.from_envelope(client.version, client.info, client.capabilities)
+    connection = Connection.from_envelope(client.version, client.info, client.capabilities, outbound=channel)
+    connection.session_id = client.session_id
+    return connection
 
 
 def _routed(verdict: InboundModernRoute | InboundLadderRejection) -> InboundModernRoute:

@@ -138,14 +138,12 @@ async def follow_from_afar(
     now = asyncio.get_running_loop().time
     heard, quiet_since = float("-inf"), float("-inf")
     lease, seen_at = None, now()
-    has_ended = False
     while not listener.has_left:
         news = [event for event in kept if event.seq > listener.after]
         if news:
             await stream.events(news)
             listener.after, quiet_since = news[-1].seq, now()
-        has_ended = has_ended or bool(kept and kept[-1].is_last)
-        if has_ended:
+        if kept and kept[-1].is_last:
             break
         latest = await journal.lease(call_id)
         if latest is None:

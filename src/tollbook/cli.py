@@ -171,7 +171,8 @@ def _add_serve(commands: Any) -> None:
     for setting in SETTINGS:
         default = "" if setting.default is None else f" (default: {setting.default})"
         serve.add_argument(
-            setting.flag,
+            *setting.flags,
+            dest=setting.name,
             metavar=setting.metavar,
             help=f"{setting.what}{default} [{setting.variable}]".replace("%", "%%"),
         )

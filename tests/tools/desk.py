@@ -72,7 +72,7 @@ def printed(ask: Ask, source: str, *words: str, days: int, form: str = "json") -
 @contextmanager
 def calling_as(name: str) -> Iterator[None]:
     """Whoever opens a client within is `name`."""
-    token = set_caller(Caller(id=name))
+    token = set_caller(Caller(name))
     try:
         yield
     finally:

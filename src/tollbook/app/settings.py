@@ -1,46 +1,21 @@
-"""What `tollbook serve` may be told: by the environment, or by flags, which win.
-
-Each setting stands once, in `SETTINGS`: its variable, its flag, how it is read and what it means.
-"""
+"""What `tollbook serve` may be told."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from platformdirs import user_state_path
 
 from tollbook.core.errors import UsageError
+from tollbook.core.settings import Setting, choice, read_values, seconds, whole, words
 from tollbook.spend.window import instant, zone_of
 
 NO_AUTH: Final = "none"
 _LATER: Final = ("oauth", "lambda", "dev")
 _ANY_LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """One thing that can be set.
-
-    Attributes:
-        name: its name in `ServerSettings`, and in the flag.
-        variable: its variable in the environment.
-        read: turns what was written into its value; raises ValueError with what is wanted instead.
-        what: what it means, for --help.
-        default: as it would be written; None where nothing is.
-    """
-
-    name: str
-    variable: str
-    metavar: str
-    read: Callable[[str], Any]
-    what: str
-    default: str | None = None
-
-    @property
-    def flag(self) -> str:
-        return f"--{self.name.replace('_', '-')}"
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +29,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
     workers: int
-    auth_method: str | None
+    auth: str | None
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     session_store: str
@@ -81,15 +56,7 @@ def read_settings(environment: Mapping[str, str], flags: Mapping[str, str | None
     Raises:
         UsageError: with every problem, each on a line that begins with its flag and variable.
     """
-    values: dict[str, Any] = {}
-    problems: list[str] = []
-    for setting in SETTINGS:
-        flag, variable = flags.get(setting.name), environment.get(setting.variable) or None
-        text = next((each for each in (flag, variable, setting.default) if each is not None), None)
-        try:
-            values[setting.name] = _UNSET.get(setting.name) if text is None else setting.read(text)
-        except (ValueError, UsageError) as fault:
-            problems.append(f"{setting.flag} ({setting.variable}): {fault}")
+    values, problems = read_values(SETTINGS, environment, flags)
     if not problems:
         settings = ServerSettings(**values)
         problems = list(_contradictions(settings))
@@ -100,12 +67,12 @@ def read_settings(environment: Mapping[str, str], flags: Mapping[str, str | None
 
 def _contradictions(settings: ServerSettings) -> Sequence[str]:
     problems = []
-    if settings.auth_method in _LATER:
-        problems.append(f"--auth-method (AUTH_METHOD): this version has no {settings.auth_method}; only none.")
-    elif settings.auth_method is None and not settings.is_loopback:
+    if settings.auth in _LATER:
+        problems.append(f"--auth (AUTH_METHOD): this version has no {settings.auth}; only none.")
+    elif settings.auth is None and not settings.is_loopback:
         problems.append(
-            f"--auth-method (AUTH_METHOD): {settings.host} can be reached from elsewhere, and nobody would be asked "
-            "who he is. Serve on 127.0.0.1, or say --auth-method none if something in front of the server asks."
+            f"--auth (AUTH_METHOD): {settings.host} can be reached from elsewhere, and nobody would be asked "
+            "who he is. Serve on 127.0.0.1, or say --auth none if something in front of the server asks."
         )
     if not settings.is_loopback and settings.allowed_hosts == _LOOPBACK_HOSTS:
         problems.append(
@@ -129,37 +96,6 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, (word.strip() for word in text.split(","))))
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-            raise ValueError(f"a whole number from {least:,} to {most:,} is wanted, not '{text}'")
-        return int(text)
-
-    return read
-
-
-def _seconds(least: float, most: float) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        if not (re.fullmatch(r"\d{1,9}(\.\d{1,3})?", text) and least <= float(text) <= most):
-            raise ValueError(f"seconds from {least:g} to {most:,.0f} are wanted, not '{text}'")
-        return float(text)
-
-    return read
-
-
-def _choice(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text.lower() not in words:
-            raise ValueError(f"one of {', '.join(words)} is wanted, not '{text}'")
-        return text.lower()
-
-    return read
-
-
 def _now(text: str) -> datetime:
     return instant("--now", text, zone_of("UTC")).astimezone(UTC)
 
@@ -171,14 +107,14 @@ def _region(text: str) -> str:
 
 
 def _hosts(text: str) -> tuple[str, ...]:
-    hosts = _words(text)
+    hosts = words(text)
     if not hosts or any(not _HOST.fullmatch(host) for host in hosts):
         raise ValueError(f"names separated by commas are wanted, such as mcp.example.com or localhost:*, not '{text}'")
     return hosts
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    origins = _words(text)
+    origins = words(text)
     if not origins or any(not _HOST.fullmatch(re.sub("^https?://", "", origin, count=1)) for origin in origins):
         raise ValueError(f"origins separated by commas are wanted, such as https://app.example.com, not '{text}'")
     if any("://" not in origin for origin in origins):
@@ -194,7 +130,7 @@ def _store(text: str) -> str:
 
 
 def _keys(text: str) -> tuple[str, ...]:
-    keys = _words(text)
+    keys = words(text)
     if not keys or any(len(key) < 32 for key in keys):  # never shown: they are secrets
         raise ValueError("keys of 32 characters or more, separated by commas, are wanted")
     return keys
@@ -202,86 +138,181 @@ def _keys(text: str) -> tuple[str, ...]:
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)(:(\d{1,5}|\*))?")
 _LOOPBACK_HOSTS: Final = tuple(f"{name}:*" for name in _ANY_LOOPBACK)
-_UNSET: Final[Mapping[str, Any]] = {
-    "source": (),
-    "request_state_keys": (),
-    "session_store": f"sqlite:{user_state_path('tollbook', appauthor=False) / 'sessions.db'}",
-}
-
 SETTINGS: Final = (
     Setting(
-        "source",
-        "TOLLBOOK_SOURCE",
-        "SOURCES",
-        _words,
-        "what to report on: files, folders or globs, separated by commas",
-    ),
-    Setting("names", "TOLLBOOK_NAMES", "FILE", Path, "which models opaque ids stand for"),
-    Setting("prices", "TOLLBOOK_PRICES", "FILE", Path, "rates of your own, which go before the price book's"),
-    Setting("region", "TOLLBOOK_REGION", "REGION", _region, "the region meant where a question names none", "all"),
-    Setting("now", "TOLLBOOK_NOW", "TIME", _now, "the moment that days are counted back from (default: now)"),
-    Setting("host", "TOLLBOOK_HOST", "ADDRESS", str, "the address to listen at", "127.0.0.1"),
-    Setting("port", "PORT", "PORT", _whole(0, 65535), "the port to listen at; 0 takes a free one", "3000"),
-    Setting(
-        "workers", "TOLLBOOK_WORKERS", "N", _whole(1, 64), "processes that serve; any of them serves any session", "1"
+        name="source",
+        variable="TOLLBOOK_SOURCE",
+        metavar="SOURCES",
+        read=words,
+        what="what to report on: files, folders or globs, separated by commas",
+        unset=(),
     ),
     Setting(
-        "auth_method",
-        "AUTH_METHOD",
-        "METHOD",
-        _choice(NO_AUTH, *_LATER),
-        "how callers prove who they are (default: none on a loopback address; elsewhere the server does not start)",
+        name="names",
+        variable="TOLLBOOK_NAMES",
+        metavar="FILE",
+        read=Path,
+        what="which models opaque ids stand for",
     ),
     Setting(
-        "allowed_hosts",
-        "ALLOWED_HOSTS",
-        "NAMES",
-        _hosts,
-        "Host headers that are served, separated by commas; a port of * is any",
-        ",".join(_LOOPBACK_HOSTS),
+        name="prices",
+        variable="TOLLBOOK_PRICES",
+        metavar="FILE",
+        read=Path,
+        what="rates of your own, which go before the price book's",
     ),
     Setting(
-        "allowed_origins",
-        "ALLOWED_ORIGINS",
-        "ORIGINS",
-        _origins,
-        "origins of web pages that may call, separated by commas",
-        ",".join(f"http://{name}:*" for name in _ANY_LOOPBACK),
+        name="region",
+        variable="TOLLBOOK_REGION",
+        metavar="REGION",
+        read=_region,
+        what="the region meant where a question names none",
+        default="all",
     ),
     Setting(
-        "session_store",
-        "SESSION_STORE",
-        "STORE",
-        _store,
-        "where sessions and whole results lie: memory, sqlite:PATH or dynamodb:TABLE (default: sqlite, in the user's "
-        "state folder)",
+        name="now",
+        variable="TOLLBOOK_NOW",
+        metavar="TIME",
+        read=_now,
+        what="the moment that days are counted back from (default: now)",
     ),
-    Setting("session_idle", "SESSION_IDLE_SECONDS", "S", _seconds(10, 604_800), "when an unused session ends", "1800"),
     Setting(
-        "sessions_per_owner", "SESSIONS_PER_OWNER", "N", _whole(1, 10**6), "sessions that one caller may have", "1000"
+        name="host",
+        variable="TOLLBOOK_HOST",
+        metavar="ADDRESS",
+        read=str,
+        what="the address to listen at",
+        default="127.0.0.1",
     ),
-    Setting("sessions_in_all", "SESSIONS_IN_ALL", "N", _whole(1, 10**7), "sessions that there may be", "10000"),
     Setting(
-        "request_state_keys",
-        "REQUEST_STATE_KEYS",
-        "KEYS",
-        _keys,
-        "secrets that seal the state of a question to the user in revision 2026-07-28, newest first, the same for "
+        name="port",
+        variable="PORT",
+        metavar="PORT",
+        read=whole(0, 65535),
+        what="the port to listen at; 0 takes a free one",
+        default="3000",
+    ),
+    Setting(
+        name="workers",
+        variable="TOLLBOOK_WORKERS",
+        metavar="N",
+        read=whole(1, 64),
+        what="processes that serve; any of them serves any session",
+        default="1",
+    ),
+    Setting(
+        name="auth",
+        variable="AUTH_METHOD",
+        metavar="METHOD",
+        other_flags=("--auth-method",),
+        read=choice(NO_AUTH, *_LATER),
+        what="how callers prove who they are (default: none on a loopback address; elsewhere the server does not "
+        "start)",
+    ),
+    Setting(
+        name="allowed_hosts",
+        variable="ALLOWED_HOSTS",
+        metavar="NAMES",
+        read=_hosts,
+        what="Host headers that are served, separated by commas; a port of * is any",
+        default=",".join(_LOOPBACK_HOSTS),
+    ),
+    Setting(
+        name="allowed_origins",
+        variable="ALLOWED_ORIGINS",
+        metavar="ORIGINS",
+        read=_origins,
+        what="origins of web pages that may call, separated by commas",
+        default=",".join(f"http://{name}:*" for name in _ANY_LOOPBACK),
+    ),
+    Setting(
+        name="session_store",
+        variable="SESSION_STORE",
+        metavar="STORE",
+        read=_store,
+        what="where sessions and whole results lie: memory, sqlite:PATH or dynamodb:TABLE (default: sqlite, in the "
+        "user's state folder)",
+        unset=f"sqlite:{user_state_path('tollbook', appauthor=False) / 'sessions.db'}",
+    ),
+    Setting(
+        name="session_idle",
+        variable="SESSION_IDLE_SECONDS",
+        metavar="S",
+        read=seconds(10, 604_800),
+        what="when an unused session ends",
+        default="1800",
+    ),
+    Setting(
+        name="sessions_per_owner",
+        variable="SESSIONS_PER_OWNER",
+        metavar="N",
+        read=whole(1, 10**6),
+        what="sessions that one caller may have",
+        default="1000",
+    ),
+    Setting(
+        name="sessions_in_all",
+        variable="SESSIONS_IN_ALL",
+        metavar="N",
+        read=whole(1, 10**7),
+        what="sessions that there may be",
+        default="10000",
+    ),
+    Setting(
+        name="request_state_keys",
+        variable="REQUEST_STATE_KEYS",
+        metavar="KEYS",
+        read=_keys,
+        what="secrets that seal the state of a question to the user in revision 2026-07-28, newest first, the same for "
         "every instance (default: made anew at each start)",
+        unset=(),
     ),
-    Setting("call_limit", "CALL_LIMIT_SECONDS", "S", _seconds(1, 86_400), "when a call is cancelled", "900"),
-    Setting("unheard", "UNHEARD_SECONDS", "S", _seconds(1, 3600), "when a call that no one hears is cancelled", "60"),
-    Setting("text_limit", "TEXT_LIMIT_BYTES", "BYTES", _whole(2000, 1 << 20), "the length of a report's text", "24576"),
     Setting(
-        "results_kept", "RESULTS_KEPT_SECONDS", "S", _seconds(60, 2_592_000), "how long whole results lie", "86400"
+        name="call_limit",
+        variable="CALL_LIMIT_SECONDS",
+        metavar="S",
+        read=seconds(1, 86_400),
+        what="when a call is cancelled",
+        default="900",
     ),
-    Setting("drain", "DRAIN_SECONDS", "S", _seconds(0, 900), "how long a stop waits for running calls", "10"),
     Setting(
-        "log_level",
-        "LOG_LEVEL",
-        "LEVEL",
-        _choice("debug", "info", "warning", "error"),
-        "the least level of what is logged, as JSON lines on the standard error",
-        "info",
+        name="unheard",
+        variable="UNHEARD_SECONDS",
+        metavar="S",
+        read=seconds(1, 3600),
+        what="when a call that no one hears is cancelled",
+        default="60",
+    ),
+    Setting(
+        name="text_limit",
+        variable="TEXT_LIMIT_BYTES",
+        metavar="BYTES",
+        read=whole(2000, 1 << 20),
+        what="the length of a report's text",
+        default="24576",
+    ),
+    Setting(
+        name="results_kept",
+        variable="RESULTS_KEPT_SECONDS",
+        metavar="S",
+        read=seconds(60, 2_592_000),
+        what="how long whole results lie",
+        default="86400",
+    ),
+    Setting(
+        name="drain",
+        variable="DRAIN_SECONDS",
+        metavar="S",
+        read=seconds(0, 900),
+        what="how long a stop waits for running calls",
+        default="10",
+    ),
+    Setting(
+        name="log_level",
+        variable="LOG_LEVEL",
+        metavar="LEVEL",
+        read=choice("debug", "info", "warning", "error"),
+        what="the least level of what is logged, as JSON lines on the standard error",
+        default="info",
     ),
 )

@@ -13,12 +13,31 @@ class Caller(msgspec.Struct, frozen=True):
     """Whoever sent a request, as far as it was proven.
 
     Attributes:
-        id: what tells one caller from every other: issuer, client and subject; empty for one who proved nothing.
-        claims: what a verified token says of him.
+        subject: who he is to his issuer; empty for one who proved nothing.
+        client: the program that he uses, by the id it has with the issuer.
+        issuer: who vouches for him.
+        scopes: what he lets the client do.
+        claims: all that the issuer says of him.
+        expires: when the proof ends, in seconds since 1970; None where there is none.
     """
 
-    id: str = ""
+    subject: str = ""
+    client: str = ""
+    issuer: str = ""
+    scopes: frozenset[str] = frozenset()
     claims: Mapping[str, Any] = {}
+    expires: float | None = None
+
+    @property
+    def is_proven(self) -> bool:
+        return bool(self.subject)
+
+    @property
+    def id(self) -> str:
+        """What tells one caller from every other: issuer, client and subject; empty for one who proved nothing."""
+        if not self.is_proven:
+            return ""
+        return msgspec.json.encode((self.issuer, self.client, self.subject)).decode()
 
     @property
     def owner(self) -> str:

@@ -67,6 +67,10 @@ class Exchange:
         await self.send({"type": "http.response.body", "body": answer.body})
 
 
+Page = Callable[[Exchange], Awaitable[None]]
+"""Answers the requests for one path besides the MCP endpoint, whatever their method."""
+
+
 class Refusal(Exception):
     """A request is answered with an error at once."""
 

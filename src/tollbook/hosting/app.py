@@ -5,14 +5,14 @@ Host and Origin, the path, authentication, the method, the body and its JSON; th
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from tollbook.core.caller import ANYONE, Caller, set_caller
 from tollbook.core.errors import StoreDown
 from tollbook.core.stores import Clock, Store
 from tollbook.hosting import jsonrpc, sdk
-from tollbook.hosting.answers import Answer, Exchange, Left, Receive, Refusal, Scope, Send
+from tollbook.hosting.answers import Answer, Exchange, Left, Page, Receive, Refusal, Scope, Send
 from tollbook.hosting.calls import Calls
 from tollbook.hosting.edge import Edge, preflight
 from tollbook.hosting.handshake import Handshake
@@ -37,6 +37,7 @@ def host(
     settings: HostSettings | None = None,
     *,
     authenticate: Authenticate = anyone,
+    pages: Mapping[str, Page] | None = None,
     clock: Clock = time.time,
 ) -> "Host":
     """An ASGI app that serves `server`, in every era of the protocol, beside any number of others like it.
@@ -47,19 +48,26 @@ def host(
         server: an `MCPServer`, or the SDK's low-level `Server`.
         store: where sessions and the events of running calls lie; instances that share it serve each other's.
         authenticate: who sent a request; asked before anything is done for it.
+        pages: what else is served, by path, and to everyone: what a client must read before it can log in.
         clock: that of the store.
     """
-    return Host(sdk.Kernel(server), store, settings or HostSettings(), authenticate, clock)
+    return Host(sdk.Kernel(server), store, settings or HostSettings(), authenticate, pages or {}, clock)
 
 
 class Host:
     """See `host`."""
 
     def __init__(
-        self, kernel: sdk.Kernel, store: Store, settings: HostSettings, authenticate: Authenticate, clock: Clock
+        self,
+        kernel: sdk.Kernel,
+        store: Store,
+        settings: HostSettings,
+        authenticate: Authenticate,
+        pages: Mapping[str, Page],
+        clock: Clock,
     ) -> None:
         self._kernel, self._store, self._settings = kernel, store, settings
-        self._authenticate = authenticate
+        self._authenticate, self._pages = authenticate, pages
         self._edge = Edge(settings)
         self._calls = Calls(settings)
         self._modern = Modern(kernel, self._calls, settings)
@@ -125,6 +133,9 @@ class Host:
         method, path = exchange.scope["method"], exchange.scope["path"]
         if path == "/healthz" and method in ("GET", "HEAD"):
             await exchange.answer(_HEALTHY)
+            return
+        if (page := self._pages.get(path)) is not None:
+            await page(exchange)
             return
         if path != self._settings.path:
             raise Refusal(404, f"There is nothing here. The MCP endpoint is {self._settings.path}.")

@@ -1,4 +1,4 @@
-"""`make demo`: starts the server on the sample logs, asks it for the report over MCP, prints that, and stops it."""
+"""`make demo`: starts the server on the sample logs, with its login to try; two people ask it; and stops it."""
 
 import os
 import re
@@ -9,18 +9,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 ASK = "examples/ask.py"
+PEOPLE = ("ana", "cleo")
+SHOWN = 14  # lines of each answer
 SERVE = (
     *("serve", "--source", "examples/bedrock-logs.jsonl.gz", "--names", "examples/names.json"),
-    *("--now", "2026-11-22T12:00Z", "--port", "0", "--session-store", "memory", "--log-level", "warning"),
+    *("--auth", "dev", "--now", "2026-11-22T12:00Z", "--port", "0"),
+    *("--session-store", "memory", "--log-level", "warning"),
 )
 
 
 def main() -> int:
-    """Does so; gives the exit code of the client."""
+    """Does so; gives the exit code of the first client that fails."""
     print("$ tollbook", *SERVE, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         # The figures are to be those that the README shows, so prices that this user refreshed stay out.
-        environment = {**os.environ, "XDG_DATA_HOME": folder}
+        environment = {**os.environ, "XDG_DATA_HOME": folder, "AUTH_METHOD": ""}
         command = [sys.executable, "-u", "-m", "tollbook", *SERVE]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as server:
             try:
@@ -30,13 +33,20 @@ def main() -> int:
 
 
 def _ask(server: "subprocess.Popen[str]") -> int:
-    said = server.stderr.readline() if server.stderr else ""
-    print(said, end="", flush=True)
-    url = re.search(r"http://\S+", said)
+    said = [server.stderr.readline() for _ in range(2)] if server.stderr else []
+    print(*said, sep="", end="", flush=True)
+    url = re.search(r"http://\S+", "".join(said))
     if url is None:
         return 1
-    print("$ python", ASK, url[0], flush=True)
-    return subprocess.run([sys.executable, ASK, url[0]], cwd=ROOT, timeout=60, check=False).returncode
+    for name in PEOPLE:
+        print("\n$ python", ASK, url[0], name, flush=True)
+        command = [sys.executable, ASK, url[0], name]
+        asked = subprocess.run(command, cwd=ROOT, timeout=60, check=False, stdout=subprocess.PIPE, text=True)
+        lines = asked.stdout.splitlines()
+        print(*lines[:SHOWN], f"… and {len(lines) - SHOWN} lines more", sep="\n", flush=True)
+        if asked.returncode:
+            return asked.returncode
+    return 0
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tollbook.core.text import json_safe, printable
 from tollbook.spend.query import DIMENSIONS, dimensions_of
 
 if TYPE_CHECKING:
+    from tollbook.core.settings import Setting
     from tollbook.spend.report import Report
 
 _FORMATS = ("table", "text", "json", "csv", "markdown")
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_report(commands)
     _add_prices(commands)
     _add_serve(commands)
+    _add_keys(commands)
     return parser
 
 
@@ -157,7 +159,7 @@ def _add_prices(commands: Any) -> None:
 
 
 def _add_serve(commands: Any) -> None:
-    from tollbook.app.settings import SETTINGS
+    from tollbook.app.settings import GROUPS
 
     serve = commands.add_parser(
         "serve",
@@ -168,14 +170,79 @@ def _add_serve(commands: Any) -> None:
     )
     serve.set_defaults(do=_serve)
     serve.add_argument("--stdio", action="store_true", help="serve one local host on the standard input and output")
-    for setting in SETTINGS:
-        default = "" if setting.default is None else f" (default: {setting.default})"
-        serve.add_argument(
-            *setting.flags,
-            dest=setting.name,
-            metavar=setting.metavar,
-            help=f"{setting.what}{default} [{setting.variable}]".replace("%", "%%"),
-        )
+    for title, settings in GROUPS.items():
+        group = serve.add_argument_group(title)
+        for setting in settings:
+            _add_setting(group, setting)
+
+
+def _add_setting(parser: argparse._ActionsContainer, setting: "Setting") -> None:
+    default = "" if setting.default is None else f" (default: {setting.default})"
+    parser.add_argument(
+        *setting.flags,
+        dest=setting.name,
+        metavar=setting.metavar,
+        help=f"{setting.what}{default} [{setting.variable}]".replace("%", "%%"),
+    )
+
+
+def _add_keys(commands: Any) -> None:
+    from tollbook.app.settings import SETTINGS
+
+    keys = commands.add_parser(
+        "keys",
+        help="makes, lists and revokes API keys",
+        description="API keys, for programs that cannot log in. The server accepts those that lie in its own store.",
+        allow_abbrev=False,
+    )
+    actions = keys.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    created = actions.add_parser(
+        "create",
+        help="makes a key and prints it, this once",
+        description="Makes an API key and prints it alone on the standard output. It is shown this once.",
+        allow_abbrev=False,
+    )
+    created.set_defaults(do=_create_key)
+    created.add_argument("--owner", required=True, metavar="NAME", help="whose it is; the subject of its requests")
+    created.add_argument(
+        "--scopes",
+        metavar="SCOPES",
+        help="what it allows, separated by blanks or commas (default: what the server requires) [OAUTH_REQUIRED_SCOPE]",
+    )
+    created.add_argument(
+        "--expires",
+        default="90d",
+        metavar="WHEN",
+        help="when it ends: 90d, 12h, or its last day in UTC as 2027-01-31; 366d at most (default: 90d)",
+    )
+    created.add_argument(
+        "--claim",
+        action="append",
+        default=[],
+        dest="claims",
+        metavar="NAME=VALUE",
+        help="what else is said of its owner, such as email=ana@example.com; may be given several times",
+    )
+    listed = actions.add_parser(
+        "list",
+        help="lists the keys",
+        description="Lists the API keys: also those that were revoked or ended in the last 30 days.",
+        allow_abbrev=False,
+    )
+    listed.set_defaults(do=_list_keys)
+    listed.add_argument("--json", action="store_true", help="print a JSON array")
+    revoked = actions.add_parser(
+        "revoke",
+        help="ends a key now",
+        description="Revokes an API key: from then on, every server refuses it.",
+        allow_abbrev=False,
+    )
+    revoked.set_defaults(do=_revoke_key)
+    revoked.add_argument("key", metavar="ID", help="its id, as 'tollbook keys list' shows it")
+    for action in (created, listed, revoked):
+        for setting in SETTINGS:
+            if setting.name == "session_store":
+                _add_setting(action, setting)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -184,6 +251,42 @@ def _serve(options: argparse.Namespace) -> int:
 
     flags = {setting.name: getattr(options, setting.name) for setting in SETTINGS}
     (serve_stdio if options.stdio else serve)(flags)
+    return 0
+
+
+def _create_key(options: argparse.Namespace) -> int:
+    from tollbook.app.keys import about, create_key, key_store
+
+    store = key_store(options.session_store)
+    text, key = create_key(options.owner, options.scopes, options.expires, options.claims, store)
+    print(text)
+    for line in about(key, store):
+        print(line, file=sys.stderr)
+    return 0
+
+
+def _list_keys(options: argparse.Namespace) -> int:
+    from tollbook.app.keys import key_store, keys_as_json, list_keys, show_keys
+
+    store, now = key_store(options.session_store), datetime.now(UTC).timestamp()
+    keys = list_keys(store)
+    if options.json:
+        sys.stdout.write(keys_as_json(keys, now))
+    elif keys:
+        from rich.console import Console
+
+        show_keys(keys, now, Console(highlight=False, markup=False, emoji=False))
+    else:
+        print(f"No API key lies in {printable(store)}. 'tollbook keys create --owner NAME' makes one.")
+    return 0
+
+
+def _revoke_key(options: argparse.Namespace) -> int:
+    from tollbook.app.keys import key_store, revoke_key
+
+    key = revoke_key(options.key, key_store(options.session_store))
+    done = "was revoked before" if key.revoked is not None else "is revoked: no server with this store accepts it now"
+    print(f"The API key {key.id} of {printable(key.owner)} {done}.")
     return 0
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from mcp import Client
 from mcp.server import MCPServer
 from mcp_types import CallToolResult
@@ -14,14 +15,28 @@ from tests.logs import Answer, Ask
 from tollbook import tools
 from tollbook.app.questions import FileAsker
 from tollbook.core.caller import Caller, set_caller
+from tollbook.core.settings import read_values
 from tollbook.core.stores import Store
 from tollbook.hosting.stores import open_store
+from tollbook.tools.sight import SIGHT_SETTINGS, SightRules
 
 ERAS = ("legacy", "2026-07-28")
 SAMPLE = str(Path(__file__).parent.parent.parent / "examples" / "bedrock-logs.jsonl.gz")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TOOL = "get_bedrock_usage_report"
 QUICK = tools.Settings(progress_s=0.01, silence_s=0.02, greeting_pause_s=0.01)
+
+
+def rules(**environment: str) -> SightRules:
+    """The rules that an environment's `SEES_ALL`, `SEES_TEAM`, `OWN_CALLS` and `TEAM_CALLS` come to."""
+    values, problems = read_values(SIGHT_SETTINGS, environment, {})
+    assert not problems, problems
+    return SightRules(**values)
+
+
+def ruled(settings: tools.Settings = QUICK, **environment: str) -> tools.Settings:
+    """The same settings with those rules."""
+    return msgspec.structs.replace(settings, sight=rules(**environment))
 
 
 def served(
@@ -70,9 +85,9 @@ def printed(ask: Ask, source: str, *words: str, days: int, form: str = "json") -
 
 
 @contextmanager
-def calling_as(name: str) -> Iterator[None]:
-    """Whoever opens a client within is `name`."""
-    token = set_caller(Caller(name))
+def calling_as(who: str | Caller) -> Iterator[None]:
+    """Whoever opens a client within is `who`: a caller, or the subject of one."""
+    token = set_caller(Caller(who) if isinstance(who, str) else who)
     try:
         yield
     finally:

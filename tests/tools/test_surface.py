@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 async def test_exactly_these_are_offered(era: str) -> None:
     async with Client(served(), mode=era) as client:
         offered = (await client.list_tools()).tools
-        assert [tool.name for tool in offered] == ["greet", "multi-greet", TOOL]
+        assert [tool.name for tool in offered] == ["greet", "multi-greet", "whoami", TOOL]
         assert [prompt.name for prompt in (await client.list_prompts()).prompts] == [
             "greeting-template",
             "spend-report",

@@ -14,7 +14,7 @@ from mcp.server import MCPServer
 from mcp_types import ResourceLink, TextResourceContents
 
 from tests.logs import Ask, call, write
-from tests.tools.desk import ERAS, NOW, SAMPLE, TOOL, called, calling_as, printed, reported, served, text_of
+from tests.tools.desk import ERAS, NOW, SAMPLE, TOOL, called, calling_as, printed, reported, ruled, served, text_of
 from tollbook import tools
 from tollbook.hosting.stores import open_store
 
@@ -130,7 +130,7 @@ async def refused(server: MCPServer[Any], uri: str) -> tuple[int, str]:
 
 
 async def test_another_caller_is_told_the_same_as_if_there_were_nothing() -> None:
-    server = served(SAMPLE)
+    server = served(SAMPLE, settings=ruled(SEES_ALL="anyone"))
     with calling_as("ann"):
         uri = (await linked(server))["json"].uri
         assert (await page(server, uri)).text
@@ -208,10 +208,11 @@ async def test_a_result_of_too_many_pages_is_not_kept_and_the_answer_says_why(lo
 
 async def test_a_caller_who_has_as_much_kept_as_he_may_still_gets_his_answer(tmp_path: Path) -> None:
     store, settings = open_store("memory", lambda: NOW.timestamp()), tools.Settings(most_kept=1)
-    server = served(SAMPLE, store=store, settings=settings)
-    assert (await reported(server, days=14))["whole"] is not None
-    with calling_as("somebody else"):
-        assert (await reported(server, days=14))["whole"] is not None
-    result = await called(server, days=14)
+    server = served(SAMPLE, store=store, settings=ruled(settings, SEES_ALL="anyone"))
+    for name in ("ann", "bob"):
+        with calling_as(name):
+            assert (await reported(server, days=14))["whole"] is not None
+    with calling_as("ann"):
+        result = await called(server, days=14)
     assert "could not be kept: you have as many whole results kept as you may" in text_of(result)
     assert "Total Requests: 443" in text_of(result)

@@ -101,8 +101,8 @@ class FileAsker:
         # One process: a server has threads, and a fork of it might wait for a lock that no one holds there.
         reading = read_found(files, question.query, progress, processes=1, names=names)
         go_on()
-        notes = (*_unused(question), *reading.notes, *price_notes)
-        return report_of(reading.counted, question.query, question.by, book, names, notes)
+        always = (*_unused(question), *price_notes)
+        return report_of(reading.counted, question.query, question.by, book, names, reading.notes, always)
 
 
 def _unused(question: Question) -> Sequence[str]:

@@ -22,6 +22,7 @@ from mcp.server import MCPServer
 from uvicorn.supervisors import Multiprocess
 
 from tollbook import __version__, tools
+from tollbook.app.login import login_of, saying
 from tollbook.app.questions import FileAsker
 from tollbook.app.settings import SETTINGS, ServerSettings, read_settings
 from tollbook.app.telemetry import export_spans
@@ -32,6 +33,7 @@ from tollbook.hosting import HostSettings, host
 from tollbook.hosting.app import Host
 from tollbook.hosting.log import log_as_json
 from tollbook.hosting.stores import open_store
+from tollbook.tools.sight import SightRules
 
 Lifespan = Callable[[MCPServer[Any]], AbstractAsyncContextManager[None]]
 
@@ -57,7 +59,14 @@ def _app(settings: ServerSettings) -> Host:
         await anyio.to_thread.run_sync(send_last_spans)
 
     store = open_store(settings.session_store)
-    serving = host(server(settings, store, lifespan), store, host_settings(settings))
+    login = login_of(settings, store)
+    serving = host(
+        server(settings, store, settings.sight, lifespan),
+        store,
+        host_settings(settings),
+        authenticate=login.authenticate,
+        pages=login.pages,
+    )
     return serving
 
 
@@ -68,14 +77,16 @@ def serve(flags: Mapping[str, str | None]) -> None:
         TollbookError: it cannot start.
     """
     settings = read_settings(os.environ, flags)
-    serving = _app(settings)  # with several workers too, so that what is wrong is said once, here
     concern = _asker(settings).check()
     asyncio.run(_reach(settings.session_store))
+    listening = _listen(settings)
+    if settings.port == 0:  # what is made of the address needs the one that was taken
+        settings = read_settings(os.environ, {**flags, "port": str(listening.getsockname()[1])})
+    serving = _app(settings)  # with several workers too, so that what is wrong is said once, here
     gc.collect()
     gc.freeze()  # what a server is made of is never garbage: looking at it again and again would cost 4 % of each call
     gc.enable()
-    listening = _listen(settings)
-    _announce(settings, listening.getsockname()[1], concern)
+    _announce(settings, concern)
     is_alone = settings.workers == 1
     config = uvicorn.Config(
         serving if is_alone else "tollbook.app.serve:app",
@@ -138,7 +149,8 @@ def serve_stdio(flags: Mapping[str, str | None]) -> None:
     async def run() -> None:
         store = open_store(settings.session_store)
         try:
-            await server(settings, store).run_stdio_async()
+            # Who started it can read the logs himself, and nobody else calls.
+            await server(settings, store, SightRules()).run_stdio_async()
         finally:
             await store.aclose()
             send_last_spans()
@@ -146,13 +158,18 @@ def serve_stdio(flags: Mapping[str, str | None]) -> None:
     anyio.run(run)
 
 
-def server(settings: ServerSettings, store: Store, lifespan: Lifespan | None = None) -> MCPServer[Any]:
+def server(
+    settings: ServerSettings, store: Store, sight: SightRules, lifespan: Lifespan | None = None
+) -> MCPServer[Any]:
     """tollbook's MCP server."""
     return tools.build(
         _asker(settings),
         store,
         settings=tools.Settings(
-            region=settings.region, text_bytes=settings.text_limit, kept_s=round(settings.results_kept)
+            region=settings.region,
+            text_bytes=settings.text_limit,
+            kept_s=round(settings.results_kept),
+            sight=sight,
         ),
         state_keys=settings.request_state_keys,
         lifespan=lifespan,
@@ -210,11 +227,6 @@ def _listen(settings: ServerSettings) -> socket.socket:
     return listening
 
 
-def _announce(settings: ServerSettings, port: int, concern: str) -> None:
-    name = f"[{settings.host}]" if ":" in settings.host else settings.host
-    lines = [f"tollbook {__version__} serves http://{name}:{port}/mcp"]
-    if concern:
-        lines.append(printable(concern))
-    if not settings.is_loopback:
-        lines.append("There is no login: anyone who can reach this address can read the report.")
-    print("\n".join(lines), file=sys.stderr)
+def _announce(settings: ServerSettings, concern: str) -> None:
+    lines = [f"tollbook {__version__} serves {settings.local_url}", *([concern] if concern else []), saying(settings)]
+    print(*map(printable, lines), sep="\n", file=sys.stderr)

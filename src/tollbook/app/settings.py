@@ -1,20 +1,27 @@
 """What `tollbook serve` may be told."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from platformdirs import user_state_path
 
+from tollbook.app import people
 from tollbook.core.errors import UsageError
 from tollbook.core.settings import Setting, choice, read_values, seconds, whole, words
+from tollbook.hosting.auth.settings import AUTH_SETTINGS, AuthSettings, auth_settings
 from tollbook.spend.window import instant, zone_of
+from tollbook.tools.sight import SIGHT_SETTINGS, SightRules, problems_of
 
-NO_AUTH: Final = "none"
-_LATER: Final = ("oauth", "lambda", "dev")
+NO_LOGIN: Final = "none"
+DEV_LOGIN: Final = "dev"
+OAUTH: Final = ("oauth", "lambda")
+"""The same to the server: with `lambda` an authorizer stands in front of it too, and is not believed."""
+
 _ANY_LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -29,7 +36,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
     workers: int
-    auth: str | None
+    auth: str
+    access: AuthSettings | None
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     session_store: str
@@ -43,11 +51,17 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     results_kept: float
     drain: float
     log_level: str
+    sight: SightRules
 
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
         return _is_loopback(self.host)
+
+    @property
+    def local_url(self) -> str:
+        """The MCP endpoint as this machine reaches it."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}/mcp"
 
 
 def read_settings(environment: Mapping[str, str], flags: Mapping[str, str | None]) -> ServerSettings:
@@ -58,25 +72,54 @@ def read_settings(environment: Mapping[str, str], flags: Mapping[str, str | None
     """
     values, problems = read_values(SETTINGS, environment, flags)
     if not problems:
-        settings = ServerSettings(**values)
-        problems = list(_contradictions(settings))
+        auth, sight = _taken(values, AUTH_SETTINGS), _taken(values, SIGHT_SETTINGS)
+        values["auth"] = values["auth"] or _likely(auth, values["host"])
+        if values["auth"] == DEV_LOGIN and not any(sight.values()):
+            sight, _ = read_values(SIGHT_SETTINGS, {}, people.SIGHT)
+        values["allowed_hosts"] = values["allowed_hosts"] or _names_of(values["host"], auth["public_url"])
+        settings = ServerSettings(access=None, sight=SightRules(**sight), **values)
+        problems = [*_contradictions(settings), *problems_of(settings.sight, has_login=settings.auth != NO_LOGIN)]
+        if settings.auth in OAUTH:
+            try:
+                access = auth_settings(auth, settings.local_url if settings.is_loopback else "")
+                settings = msgspec.structs.replace(settings, access=access)
+            except UsageError as fault:
+                problems += fault.more
         if not problems:
             return settings
     raise UsageError("The server cannot start:", problems)
 
 
+def _taken(values: dict[str, Any], table: Iterable[Setting]) -> dict[str, Any]:
+    """Those of `values` that a table of its own asked for, which are taken out."""
+    return {setting.name: values.pop(setting.name) for setting in table}
+
+
+def _likely(auth: Mapping[str, Any], host: str) -> str:
+    """The way to log in where none was named; empty where that would not be safe."""
+    if any(auth[name] for name in ("oauth_issuer", "cognito_user_pool_id", "cognito_region")):
+        return OAUTH[0]
+    return NO_LOGIN if _is_loopback(host) else ""
+
+
+def _names_of(host: str, public_url: str) -> tuple[str, ...]:
+    """The Host headers that are served where none were named: those by which this server is known to be called."""
+    named = (urlsplit(public_url).netloc,) if public_url else ()
+    return (*named, *_LOOPBACK_HOSTS) if _is_loopback(host) else named
+
+
 def _contradictions(settings: ServerSettings) -> Sequence[str]:
     problems = []
-    if settings.auth in _LATER:
-        problems.append(f"--auth (AUTH_METHOD): this version has no {settings.auth}; only none.")
-    elif settings.auth is None and not settings.is_loopback:
+    if not settings.auth:
         problems.append(
             f"--auth (AUTH_METHOD): {settings.host} can be reached from elsewhere, and nobody would be asked "
-            "who he is. Serve on 127.0.0.1, or say --auth none if something in front of the server asks."
+            "who he is. Name an issuer with --oauth-issuer, serve on 127.0.0.1, or say --auth none if something in "
+            "front of the server asks."
         )
-    if not settings.is_loopback and settings.allowed_hosts == _LOOPBACK_HOSTS:
+    if not settings.allowed_hosts:
         problems.append(
-            f"--allowed-hosts (ALLOWED_HOSTS): {settings.host} is not only called localhost. Name it as clients do."
+            f"--allowed-hosts (ALLOWED_HOSTS): {settings.host} is not only called localhost. Name it as clients do, "
+            "or give --public-url."
         )
     if settings.workers > 1 and settings.session_store == "memory":
         problems.append("--workers: several workers cannot share --session-store memory. Use sqlite or dynamodb.")
@@ -138,7 +181,18 @@ def _keys(text: str) -> tuple[str, ...]:
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)(:(\d{1,5}|\*))?")
 _LOOPBACK_HOSTS: Final = tuple(f"{name}:*" for name in _ANY_LOOPBACK)
-SETTINGS: Final = (
+_METHOD: Final = Setting(
+    name="auth",
+    variable="AUTH_METHOD",
+    metavar="METHOD",
+    other_flags=("--auth-method",),
+    read=choice(*OAUTH, DEV_LOGIN, NO_LOGIN),
+    what="how callers prove who they are: oauth (access tokens, API keys), lambda (the same, behind a Lambda "
+    "authorizer), dev (a login to try, on this machine only), none (default: oauth if an issuer or a user pool is "
+    "named, else none on a loopback address; elsewhere the server does not start)",
+    unset="",
+)
+_SERVING: Final = (
     Setting(
         name="source",
         variable="TOLLBOOK_SOURCE",
@@ -201,21 +255,13 @@ SETTINGS: Final = (
         default="1",
     ),
     Setting(
-        name="auth",
-        variable="AUTH_METHOD",
-        metavar="METHOD",
-        other_flags=("--auth-method",),
-        read=choice(NO_AUTH, *_LATER),
-        what="how callers prove who they are (default: none on a loopback address; elsewhere the server does not "
-        "start)",
-    ),
-    Setting(
         name="allowed_hosts",
         variable="ALLOWED_HOSTS",
         metavar="NAMES",
         read=_hosts,
-        what="Host headers that are served, separated by commas; a port of * is any",
-        default=",".join(_LOOPBACK_HOSTS),
+        what="Host headers that are served, separated by commas; a port of * is any (default: that of --public-url, "
+        "and on a loopback address its names)",
+        unset=(),
     ),
     Setting(
         name="allowed_origins",
@@ -230,8 +276,8 @@ SETTINGS: Final = (
         variable="SESSION_STORE",
         metavar="STORE",
         read=_store,
-        what="where sessions and whole results lie: memory, sqlite:PATH or dynamodb:TABLE (default: sqlite, in the "
-        "user's state folder)",
+        what="where sessions, whole results and API keys lie: memory, sqlite:PATH or dynamodb:TABLE (default: sqlite, "
+        "in the user's state folder)",
         unset=f"sqlite:{user_state_path('tollbook', appauthor=False) / 'sessions.db'}",
     ),
     Setting(
@@ -316,3 +362,10 @@ SETTINGS: Final = (
         default="info",
     ),
 )
+GROUPS: Final = {
+    "what is served, and how": _SERVING,
+    "who may ask": (_METHOD, *AUTH_SETTINGS),
+    "who sees what": SIGHT_SETTINGS,
+}
+"""All there is to set, by what it is about."""
+SETTINGS: Final = tuple(setting for group in GROUPS.values() for setting in group)

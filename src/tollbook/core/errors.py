@@ -5,6 +5,8 @@ TollbookError                 one sentence for the user: what happened, and what
 ├── SourceError               the logs cannot be read: exit code 1
 ├── PriceFileError            a price file cannot be trusted: exit code 1
 ├── UnknownPrice              nothing is on record for a model or a day (`spend.prices`)
+├── UnknownKey                no API key of that id is kept (`hosting.auth.apikeys`)
+├── OutOfSight                what was asked for is not the caller's to see (`tools.sight`)
 ├── StoreDown                 what instances share cannot be reached: exit code 1
 └── Truncated, BrokenDocument a file is not whole; what was readable was counted (`sources.blocks`)
 """

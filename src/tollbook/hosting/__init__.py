@@ -1,7 +1,28 @@
 """Serves any MCP server over Streamable HTTP, in every era of the protocol, from any number of instances."""
 
-from tollbook.hosting.app import host
-from tollbook.hosting.log import log_as_json
-from tollbook.hosting.settings import HostSettings
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tollbook.hosting.app import host
+    from tollbook.hosting.log import log_as_json
+    from tollbook.hosting.settings import HostSettings
 
 __all__ = ["HostSettings", "host", "log_as_json"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is named when it is: the Lambda authorizer is in this package too, and starts without the SDK."""
+    match name:
+        case "host":
+            from tollbook.hosting.app import host
+
+            return host
+        case "log_as_json":
+            from tollbook.hosting.log import log_as_json
+
+            return log_as_json
+        case "HostSettings":
+            from tollbook.hosting.settings import HostSettings
+
+            return HostSettings
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -72,7 +72,11 @@ Page = Callable[[Exchange], Awaitable[None]]
 
 
 class Refusal(Exception):
-    """A request is answered with an error at once."""
+    """A request is answered with an error at once.
+
+    Attributes:
+        reason: what the log is told besides, in a word or two.
+    """
 
     def __init__(
         self,
@@ -82,9 +86,10 @@ class Refusal(Exception):
         *,
         headers: Headers = (),
         data: object = None,
+        reason: str = "",
     ) -> None:
         super().__init__(message)
-        self.status, self.code, self.headers, self.data = status, code, headers, data
+        self.status, self.code, self.headers, self.data, self.reason = status, code, headers, data, reason
 
     def answer(self, request_id: jsonrpc.Id | None) -> Answer:
         return Answer(self.status, jsonrpc.error(request_id, self.code, str(self), self.data), self.headers)

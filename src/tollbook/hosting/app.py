@@ -110,7 +110,7 @@ class Host:
         try:
             await self._answer(exchange)
         except Refusal as refusal:
-            trace.outcome, trace.code = "refused", refusal.code
+            trace.outcome, trace.code, trace.reason = "refused", refusal.code, refusal.reason
             await exchange.answer(refusal.answer(exchange.request_id))
         except jsonrpc.Malformed as fault:
             trace.outcome, trace.code = "refused", fault.code
@@ -144,6 +144,9 @@ class Host:
             return
         exchange.caller = await self._authenticate(exchange.scope)
         set_caller(exchange.caller)
+        if exchange.caller.is_proven:
+            exchange.trace.caller = exchange.caller.owner[:12]
+            sdk.tell_caller(exchange.caller)
         version = exchange.header(b"mcp-protocol-version")
         if version is None or version in sdk.HANDSHAKE_VERSIONS:
             await self._in_handshake_era(exchange, method)

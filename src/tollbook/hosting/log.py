@@ -25,14 +25,16 @@ class Trace:
         outcome: `result`, `tool_error`, `error` or `cancelled` of a request; `accepted`, what is owed no answer;
             `refused`; `left`, when the client went first; else `done`.
         code: the JSON-RPC error.
+        reason: why it was refused, where the client is told less.
+        caller: enough of a hash of who sent it to find his other lines.
     """
 
-    __slots__ = ("_began", "code", "era", "id", "method", "outcome", "session", "status", "tool")
+    __slots__ = ("_began", "caller", "code", "era", "id", "method", "outcome", "reason", "session", "status", "tool")
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
         self.id = secrets.token_hex(8)
-        self.era = self.method = self.tool = self.session = self.outcome = ""
+        self.era = self.method = self.tool = self.session = self.outcome = self.reason = self.caller = ""
         self.status = self.code = 0
 
     def asks(self, method: str, params: object) -> None:
@@ -59,7 +61,8 @@ def log_as_json(level: str = "info") -> None:
     """Sends everything that is logged to the standard error, a line of JSON each.
 
     Args:
-        level: the least level of our own entries; others' are shown from `warning` on.
+        level: the least level of our own entries; others' are shown from `warning` on. What is written for an audit
+            is shown at any level.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
@@ -67,6 +70,7 @@ def log_as_json(level: str = "info") -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("tollbook").setLevel(level.upper())
+    logging.getLogger("tollbook.audit").setLevel(logging.INFO)
     logging.captureWarnings(True)
 
 

@@ -11,6 +11,9 @@ from typing import Any, Final, Protocol
 import anyio
 import msgspec
 from mcp.server._streamable_http_modern import _mcp_param_rejection
+from mcp.server.auth.middleware.auth_context import auth_context_var
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from mcp.server.connection import Connection
 from mcp.server.lowlevel.server import Server
 from mcp.server.mcpserver import MCPServer
@@ -32,6 +35,7 @@ from mcp_types import HEADER_MISMATCH, PROTOCOL_VERSION_META_KEY, REQUEST_TIMEOU
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION
 from starlette.requests import Request as HTTPRequest
 
+from tollbook.core.caller import Caller
 from tollbook.hosting.answers import Scope
 from tollbook.hosting.jsonrpc import INTERNAL_ERROR, Id, Params, Request
 
@@ -43,6 +47,23 @@ HTTP_STATUS: Final = ERROR_CODE_HTTP_STATUS
 VERSION_KEY: Final = PROTOCOL_VERSION_META_KEY
 
 AnyServer = MCPServer[Any] | Server[Any]
+
+
+def tell_caller(caller: Caller) -> None:
+    """Lets `mcp.server.auth`'s `get_access_token()` find who sent the request, in this context and those in it.
+
+    The token itself is not handed on: a server that passed it to another would be a confused deputy.
+    https://modelcontextprotocol.io/specification/2025-11-25/basic/security_best_practices#token-passthrough
+    """
+    token = AccessToken(
+        token="",
+        client_id=caller.client,
+        scopes=sorted(caller.scopes),
+        expires_at=None if caller.expires is None else int(caller.expires),
+        subject=caller.subject,
+        claims={**caller.claims, "iss": caller.issuer},
+    )
+    auth_context_var.set(AuthenticatedUser(token))
 
 
 class Fault(Exception):

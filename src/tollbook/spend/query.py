@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from tollbook.core.errors import UsageError
+from tollbook.spend.sight import EVERYTHING, Sight
 from tollbook.spend.window import Window
 
 TAG: Final = "tag:"
@@ -47,16 +48,24 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A window, the dimensions to group by, as written (`day`, `model`, `tag:team`, …), and which calls to count."""
+    """What is asked.
+
+    Attributes:
+        by: the dimensions to group by, as written (`day`, `model`, `tag:team`, …).
+        only: which calls to count, of those that may be seen.
+        sight: which calls whoever asks may see.
+    """
 
     window: Window
     by: tuple[str, ...] = ()
     only: Filter = Filter()
+    sight: Sight = EVERYTHING
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The dimensions that rows must tell: those to group by, and those to filter by."""
-        return tuple(dict.fromkeys((*self.by, *self.only.dimensions)))
+        """The dimensions that rows must tell: those to group by, those to filter by, and those that sight looks at."""
+        seen_by = ("session",) if self.sight.principals else ()
+        return tuple(dict.fromkeys((*self.by, *self.only.dimensions, *seen_by)))
 
     @property
     def by_hour(self) -> bool:
@@ -64,8 +73,9 @@ class Query(msgspec.Struct, frozen=True):
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The keys of request metadata that are asked for, in order."""
-        return tuple(dimension.removeprefix(TAG) for dimension in self.by if dimension.startswith(TAG))
+        """The keys of request metadata that rows must tell: those asked for, in order, and those sight looks at."""
+        asked = (dimension.removeprefix(TAG) for dimension in self.by if dimension.startswith(TAG))
+        return tuple(dict.fromkeys((*asked, *self.sight.keys)))
 
 
 def dimensions_of(text: str, option: str = "--by") -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The answer: rows grouped and added up, and all that could not be counted or priced beside them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, cached_property
@@ -14,10 +14,10 @@ from tollbook.spend.model import Model, Named, label
 from tollbook.spend.prices import STANDARD, PriceBook
 from tollbook.spend.pricing import PricedRow, Status, priced
 from tollbook.spend.principal import UNKNOWN, without_session
-from tollbook.spend.query import TAG, Filter, Query
+from tollbook.spend.query import TAG, Query
 from tollbook.spend.record import Reason
 from tollbook.spend.tally import Counted
-from tollbook.spend.usage import UNSEEN, Usage
+from tollbook.spend.usage import UNSEEN, Usage, UsageRow
 from tollbook.spend.window import days_of, start_of
 
 NOT_IN_THESE_LOGS: Final = "not in these logs: bedrock-mantle, batch, async"
@@ -196,25 +196,41 @@ def report_of(
     book: PriceBook,
     names: Mapping[str, Named],
     notes: Iterable[str] = (),
+    always: Iterable[str] = (),
 ) -> Report:
     """The answer to `query` from what was counted.
+
+    Whoever reads the logs, this is where what may not be seen is left out: rows, and all that was counted or noted
+    over every record.
 
     Args:
         by: the dimensions to group by, among the query's.
         names: what opaque model ids stand for.
-        notes: sentences on what could not be read.
+        notes: sentences on what could not be read, for whoever sees all.
+        always: sentences that tell nothing of any record, for everyone.
     """
     window = query.window
     since, until = window.since, window.until
-    if counted.first is not None and counted.last is not None:
-        first, last = (time.astimezone(window.zone).date() for time in (counted.first, counted.last))
+    usage_rows: Iterable[UsageRow] = counted.rows()
+    first, last = (time and time.astimezone(window.zone).date() for time in (counted.first, counted.last))
+    if not query.sight.is_all:
+        usage_rows = _seen(usage_rows, query)
+        days = [_day(row.key.start, query) for row in usage_rows]
+        first, last = min(days, default=None), max(days, default=None)
+        counted, notes = Counted(), ()
+    if first is not None and last is not None:
         since = since or start_of(first, window.zone)
         until = until or start_of(last + timedelta(days=1), window.zone)
-    rows = tuple(_let_through(priced(counted.rows(), book, names), query))
+    rows = tuple(_let_through(priced(usage_rows, book, names), query))
     rejected = {reason: count for reason, count in sorted(counted.rejected.items()) if count}
-    return Report(
-        since, until, query, by, rows, rejected, counted.duplicates, (*notes, *_notes(counted, rows, query.only))
-    )
+    every_note = (*notes, *always, *_notes(counted, rows, query))
+    return Report(since, until, query, by, rows, rejected, counted.duplicates, every_note)
+
+
+def _seen(rows: Iterable[UsageRow], query: Query) -> Sequence[UsageRow]:
+    """Those of `rows` that whoever asks may see."""
+    sight, keys = query.sight, query.tags
+    return [row for row in rows if sight.sees(row.key.who, dict(zip(keys, row.key.tags or (), strict=False)))]
 
 
 def _let_through(rows: Iterable[PricedRow], query: Query) -> Iterable[PricedRow]:
@@ -242,10 +258,14 @@ def _any_holds(names: Iterable[str], part: str) -> bool:
     return any(part.casefold() in name.casefold() for name in names)
 
 
-def _notes(counted: Counted, rows: Iterable[PricedRow], only: Filter) -> Iterable[str]:
+def _notes(counted: Counted, rows: Iterable[PricedRow], query: Query) -> Iterable[str]:
+    only, sight = query.only, query.sight
+    if not sight.is_all:
+        yield f"only {sight.words}; nothing is told of other calls, of lines that are no records, or of copies"
     if asked := only.dimensions:
         values = ", ".join(f"{name} {printable(getattr(only, name))}" for name in asked)
-        yield f"only calls with {values}; rejected lines, duplicates and what is left out count all that was read"
+        rest = "; rejected lines, duplicates and what is left out count all that was read" if sight.is_all else ""
+        yield f"only calls with {values}{rest}"
     if counted.outside:
         yield f"left out, since they lie outside the window: {counted.outside:,} records"
     if counted.tokenless:
@@ -289,9 +309,11 @@ def _getters_of(by: tuple[str, ...], query: Query) -> list[_Value]:
         place = query.tags.index(key)
         return lambda row, _: (row.usage_row.key.tags or ())[place]
 
+    has_sessions = "session" in query.needed
+
     def principal(row: PricedRow, _: date) -> str:
         who = row.usage_row.key.who or UNKNOWN
-        return without_session(who) if "session" in query.needed else who
+        return without_session(who) if has_sessions else who
 
     own = {"hour": hour, "principal": principal}
     return [own.get(name) or _VALUES.get(name) or tag(name.removeprefix(TAG)) for name in by]

@@ -80,7 +80,7 @@ class Tally:
         self._rows: dict[_Key, _Counts] = {}
         self._folded: dict[str | None, str] = {}
         needed = query.needed
-        self._fold = session_of if "session" in needed else principal_of if "principal" in needed else None
+        self._fold = _fold_of(query)
         self._unseen_tier = UNSEEN if "tier" in needed else ""
         self._asked = tuple(name for name in _ASKED if name in needed)
         self._fields_of = attrgetter("modelId", "region", *(_ASKED[name] for name in self._asked))
@@ -293,6 +293,22 @@ class Counted(msgspec.Struct):
                 yield UsageRow(key, Usage(counts[_CALLS], 0, *counts[_INPUT:_TRAITS]), counts[_TRAITS])
             if counts[_ERRORS]:
                 yield UsageRow(msgspec.structs.replace(key, failed=True), Usage(0, *counts[_ERRORS:]))
+
+
+def _fold_of(query: Query) -> Callable[[str | None], str] | None:
+    """What makes of an ARN what rows tell of who called."""
+    sight, needed = query.sight, query.needed
+    if "session" not in needed:
+        return principal_of if "principal" in needed else None
+    if sight.is_all or sight.tags:
+        return session_of
+
+    def seen(arn: str | None) -> str:
+        """The same, but for those who are not seen: there may be millions of them, and all are one."""
+        who = session_of(arn)
+        return who if sight.sees(who, {}) else ""
+
+    return seen
 
 
 def _special(model: Model) -> int:

@@ -67,7 +67,7 @@ class Unpriced(BaseModel):
 
 
 class Rejected(BaseModel):
-    """Lines that are no records. They count all that was read, whatever the filters."""
+    """Lines that are no records. They count all that was read, whatever the filters; none for who may not see all."""
 
     lines: Count
     reasons: dict[str, Count] = Field(description="Lines by reason.")
@@ -93,7 +93,7 @@ class UsageReport(BaseModel):
     groups_left_out: LeftOut = Field(description="What `top` cut off; all zero if nothing.")
     unpriced: Unpriced
     rejected: Rejected
-    duplicates: Count = Field(description="Records that came again and were not counted again; of all that was read.")
+    duplicates: Count = Field(description="Records that came again and were not counted again; as `rejected`.")
     notes: list[str] = Field(description="What to know before using the figures. Pass on what matters.")
     whole: Whole | None = Field(description="Where all groups can be read; null if they could not be kept.")
 

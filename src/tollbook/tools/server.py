@@ -22,11 +22,14 @@ from tollbook.core.errors import TollbookError
 from tollbook.core.stores import Clock, Store
 from tollbook.core.text import printable
 from tollbook.tools.asking import Asker
+from tollbook.tools.audit import audited
 from tollbook.tools.greetings import add_greetings
 from tollbook.tools.prompts import add_prompts
 from tollbook.tools.settings import Settings
 from tollbook.tools.shelf import PageText, Shelf, add_shelf
+from tollbook.tools.sight import SightRules
 from tollbook.tools.usage import USAGE_TOOL, add_usage_report
+from tollbook.tools.whoami import WHOAMI_TOOL, add_whoami
 
 _INSTRUCTIONS: Final = f"""\
 tollbook says what Amazon Bedrock cost and who spent it, from Bedrock's model invocation logs.
@@ -35,7 +38,8 @@ For any question about Bedrock spend, usage, tokens or cost per user, role, team
 {USAGE_TOOL}: it groups and filters by itself, so ask it for what you need instead of adding figures up. Start with \
 few days and widen. It answers with estimates at list price; say so, and pass on its notes.
 
-It knows no AWS bills, discounts or other services. greet and multi-greet only check the connection."""
+It knows no AWS bills, discounts or other services. {WHOAMI_TOOL} says whose calls this caller may see. greet and \
+multi-greet only check the connection."""
 
 _FAULT: Final = "This is a fault of tollbook's own, and was logged. Ask whoever runs the server."
 _LISTS: Final = CacheHint(ttl_ms=300_000, scope="public")  # they change only when the server is started anew
@@ -70,6 +74,7 @@ def build(
     shelf = Shelf(store, settings, clock)
     with _logging_as_it_was():
         server = _Server(
+            settings.sight,
             "tollbook",
             title="tollbook: what Amazon Bedrock cost",
             description="What Amazon Bedrock cost, and who spent it.",
@@ -87,6 +92,7 @@ def build(
             },
         )
     add_greetings(server, settings)
+    add_whoami(server, settings)
     add_usage_report(server, asker, shelf, settings, now)
     add_shelf(server, shelf)
     add_prompts(server, settings)
@@ -107,8 +113,9 @@ def _sealed(keys: Sequence[str]) -> RequestStateSecurity | None:
 class _Server(MCPServer[Any]):
     """The SDK's server, whose answers to what goes wrong are sentences."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, rules: SightRules, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._rules = rules
         self._arguments: dict[str, Mapping[str, Any]] = {}
 
     async def call_tool(
@@ -120,6 +127,12 @@ class _Server(MCPServer[Any]):
             ToolError: with one sentence that says what to do.
             UnexpectedToolError: with one that says nothing of the cause, which `__cause__` holds.
         """
+        with audited(name, self._rules):
+            return await self._call(name, arguments, context)
+
+    async def _call(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None
+    ) -> CallToolResult | InputRequiredResult:
         known = await self._arguments_of(name)
         given = {key: value for key, value in arguments.items() if value is not None}
         if known is not None and (unknown := given.keys() - known.keys()):

@@ -4,6 +4,8 @@ from typing import Final
 
 import msgspec
 
+from tollbook.tools.sight import SightRules
+
 ALL_REGIONS: Final = "all"
 LOG_GROUP: Final = "/aws/bedrock/modelinvocations"
 """Where Bedrock's model invocation logging writes if it is set up as AWS shows it."""
@@ -22,6 +24,7 @@ class Settings(msgspec.Struct, frozen=True):
         progress_s: seconds between two notices of progress, at least.
         silence_s: seconds without a notice, at most.
         greeting_pause_s: seconds between two greetings of `multi-greet`.
+        sight: who may see whose calls.
     """
 
     region: str = ALL_REGIONS
@@ -33,3 +36,4 @@ class Settings(msgspec.Struct, frozen=True):
     progress_s: float = 0.25
     silence_s: float = 10
     greeting_pause_s: float = 1
+    sight: SightRules = SightRules()

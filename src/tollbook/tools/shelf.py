@@ -1,6 +1,7 @@
 """Whole results, kept for whoever asked: as resources in pages, for as long as they are likely to be read."""
 
 import gzip
+import hashlib
 import logging
 import re
 import secrets
@@ -19,6 +20,7 @@ from tollbook.core.errors import StoreDown, UsageError
 from tollbook.core.stores import Clock, Record, Store
 from tollbook.core.text import json_safe
 from tollbook.spend.render.machine import csv_of
+from tollbook.spend.sight import Sight
 from tollbook.tools.document import Document
 from tollbook.tools.settings import Settings
 
@@ -83,7 +85,7 @@ def unreachable(fault: StoreDown) -> str:
 
 
 class Shelf:
-    """Results by owner. Whoever is not the owner of a result is told the same as if there were none."""
+    """Results by owner and by what he saw. Whoever is another, or sees otherwise now, is told that there are none."""
 
     def __init__(
         self,
@@ -94,8 +96,8 @@ class Shelf:
     ) -> None:
         self._store, self._settings, self._clock, self._new_id = store, settings, clock, new_id
 
-    async def keep(self, whole: Document) -> Kept:
-        """Keeps `whole` for the current caller.
+    async def keep(self, whole: Document, sight: Sight) -> Kept:
+        """Keeps `whole`, which is what the current caller sees with `sight`.
 
         Raises:
             StoreDown: the store cannot be reached.
@@ -106,21 +108,21 @@ class Shelf:
         id_, expires = self._new_id(), self._clock() + self._settings.kept_s
         values = await anyio.to_thread.run_sync(_pages, whole, id_, self._settings.most_pages)
         for page, value in enumerate(values, 1):
-            await self._store.put(Record(_partition(), f"{id_}/{page}", value, expires))
+            await self._store.put(Record(_partition(sight), f"{id_}/{page}", value, expires))
         await self._store.put(Record(_index(), id_, b"", expires))
         return Kept(id_, len(values), expires)
 
     async def read(self, id_: str, page: str, form: str) -> PageText:
-        """A page of a result that belongs to the current caller.
+        """A page of a result that belongs to the current caller, and that he would still be given.
 
         Raises:
             ResourceNotFoundError: he has no such page.
             ResourceError: the store cannot be reached.
         """
-        record = None
+        record, sight = None, self._settings.sight.sight_of(current_caller())
         if _ID.fullmatch(id_) and _PAGE.fullmatch(page) and form in FORMATS:
             try:
-                record = await self._store.get(_partition(), f"{id_}/{page}")
+                record = await self._store.get(_partition(sight), f"{id_}/{page}")
             except StoreDown as fault:
                 raise ResourceError(unreachable(fault)) from fault
         if record is None:
@@ -198,8 +200,10 @@ def _written(value: Any) -> bytes:
     return json_safe(msgspec.json.encode(value).decode()).encode()
 
 
-def _partition() -> str:
-    return f"reports/{current_caller().owner}"
+def _partition(sight: Sight) -> str:
+    """Where the results lie that the current caller got with `sight`: with another he does not find them."""
+    seen = hashlib.sha256(msgspec.json.encode(sight)).hexdigest()[:32]
+    return f"reports/{current_caller().owner}/{seen}"
 
 
 def _index() -> str:

@@ -10,6 +10,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import CallToolResult, TextContent
 from pydantic import BeforeValidator, Field
 
+from tollbook.core.caller import current_caller
 from tollbook.core.errors import StoreDown, UsageError
 from tollbook.core.text import printable
 from tollbook.spend.query import DIMENSIONS, Filter, Query, dimensions_of
@@ -19,6 +20,7 @@ from tollbook.spend.report import Report
 from tollbook.spend.window import MOST_DAYS, last_days, zone_of
 from tollbook.tools.annotations import READS_ONLY
 from tollbook.tools.asking import Asker, Question
+from tollbook.tools.discretion import answer_to
 from tollbook.tools.document import UsageReport, sized, with_top
 from tollbook.tools.settings import ALL_REGIONS, Settings
 from tollbook.tools.shelf import Kept, Shelf, unreachable
@@ -154,9 +156,11 @@ def add_usage_report(
     ) -> Annotated[CallToolResult, UsageReport]:
         by = dimensions_of(group_by, "group_by")
         only = Filter("" if region == ALL_REGIONS else region, aws_account_id, principal.strip(), model.strip())
-        query = Query(last_days(days, now(), zone_of(tz)), tuple(dict.fromkeys((*by, *SECTIONS.values()))), only)
+        sight = settings.sight.sight_to_ask_with(current_caller())
+        every = tuple(dict.fromkeys((*by, *SECTIONS.values())))
+        query = Query(last_days(days, now(), zone_of(tz)), every, only, sight)
         question = Question(query, by, log_group_name, settings.log_group)
-        report = await while_telling(context, settings, lambda tell: asker.ask(question, tell))
+        report = await while_telling(context, settings, lambda tell: answer_to(question, asker, tell))
         place = "all regions" if region == ALL_REGIONS else region
         return await _answer(report, shelf, top, f"Past {days} days - {place}", settings.text_bytes)
 
@@ -165,7 +169,7 @@ async def _answer(report: Report, shelf: Shelf, top: int, asked: str, text_bytes
     whole = await anyio.to_thread.run_sync(sized, report)
     kept: Kept | None = None
     try:
-        kept = await shelf.keep(whole)
+        kept = await shelf.keep(whole, report.query.sight)
     except (StoreDown, UsageError) as fault:
         why = unreachable(fault) if isinstance(fault, StoreDown) else printable(str(fault))
         note = f"the whole result could not be kept: {why}"

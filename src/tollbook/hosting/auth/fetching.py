@@ -1,0 +1,91 @@
+"""One document from an issuer: bounded in size and time, and from nowhere else than asked."""
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+import time
+from functools import cache
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from tollbook.hosting.auth.keys import LARGEST_DOCUMENT
+
+PATIENCE_S: Final = 3.0
+
+
+class NotFetched(Exception):
+    """A document could not be had; the message says why, for the log."""
+
+
+def fetch(url: str, patience_s: float = PATIENCE_S) -> bytes:
+    """The document at `url`, an http or https address, within `patience_s` seconds in all.
+
+    Redirects are not followed: they would let whoever answers choose what is read.
+
+    Raises:
+        NotFetched: it cannot be had, is longer than `LARGEST_DOCUMENT`, or takes too long.
+    """
+    parts = urlsplit(url)
+    ends = time.monotonic() + patience_s
+    try:
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        connected = socket.create_connection((host, port), timeout=patience_s)
+    except (OSError, ValueError) as fault:  # a name or a port that there cannot be is a ValueError
+        raise NotFetched(f"{parts.netloc} cannot be reached: {type(fault).__name__}") from fault
+    is_tls = parts.scheme == "https"
+    try:
+        # The handshake comes later: wrapping empties `connected`, and the watchdog must hold what took its place.
+        line = (
+            _trust().wrap_socket(connected, server_hostname=host, do_handshake_on_connect=False)
+            if is_tls
+            else connected
+        )
+    except (OSError, ValueError) as fault:
+        connected.close()
+        raise NotFetched(f"{parts.netloc}: {type(fault).__name__}") from fault
+    # A time-out of the socket bounds each wait. Who sends a byte now and then is stopped by this alone.
+    watchdog = threading.Timer(max(0.0, ends - time.monotonic()), _cut, (line,))
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        with line:
+            if isinstance(line, ssl.SSLSocket):
+                line.do_handshake()
+            document = _answered(line, parts)
+            if time.monotonic() >= ends:  # what was cut may look whole, where no length was told
+                raise TimeoutError
+            return document
+    except (OSError, ValueError, http.client.HTTPException) as fault:
+        why = "no whole answer in time" if time.monotonic() >= ends else type(fault).__name__
+        raise NotFetched(f"{parts.netloc}: {why}") from fault
+    finally:
+        watchdog.cancel()
+
+
+def _answered(line: socket.socket, url: SplitResult) -> bytes:
+    connection = http.client.HTTPConnection(url.hostname or "", url.port)
+    connection.sock = line
+    target = url._replace(scheme="", netloc="", fragment="", path=url.path or "/").geturl()
+    headers = {"Host": url.netloc, "Accept": "application/json", "Connection": "close"}
+    connection.request("GET", target, headers=headers)
+    with connection.getresponse() as response:
+        if response.status != 200:
+            raise NotFetched(f"{url.netloc} answered with status {response.status}")
+        body = response.read(LARGEST_DOCUMENT + 1)
+        if len(body) > LARGEST_DOCUMENT:
+            raise NotFetched(f"{url.netloc} answered with more than {LARGEST_DOCUMENT:,} bytes")
+        if response.length or not body:  # of an answer that is cut, `http.client` gives what there is
+            raise http.client.IncompleteRead(body, response.length)
+        return body
+
+
+def _cut(line: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it had ended
+        socket.socket.shutdown(line, socket.SHUT_RDWR)  # under TLS too: its own shutdown may not be called from here
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    return ssl.create_default_context()

@@ -1,0 +1,207 @@
+"""The gate: says who sent a request, or refuses it before anything is done for it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from tollbook.core.caller import Caller
+from tollbook.core.errors import StoreDown
+from tollbook.core.stores import Clock, Store
+from tollbook.hosting.answers import Answer, Exchange, Page, Refusal, Scope
+from tollbook.hosting.auth import metadata, token
+from tollbook.hosting.auth.apikeys import ApiKeys, is_api_key
+from tollbook.hosting.auth.challenge import Challenges, too_many
+from tollbook.hosting.auth.credential import bearer
+from tollbook.hosting.auth.fetching import PATIENCE_S, NotFetched
+from tollbook.hosting.auth.issuer import Issuer
+from tollbook.hosting.auth.keys import FRESH_S, PAUSE_S, USABLE_S, Key, KeySet
+from tollbook.hosting.auth.settings import AuthSettings, allows
+from tollbook.hosting.auth.throttle import Throttle
+
+Keys = Callable[[], Awaitable[bytes]]
+"""Gives an issuer's key set as he writes it; raises NotFetched, or StoreDown where it lies in a store."""
+
+_log: Final = logging.getLogger(__name__)
+UNKNOWN_KEY: Final = "unknown key"
+
+_PUBLIC: Final = (b"cache-control", b"public, max-age=300")
+
+
+class Gate:
+    """Lets in who proves who he is with an access token or an API key.
+
+    Give `authenticate` and `pages` to `tollbook.hosting.host`.
+    """
+
+    def __init__(
+        self,
+        settings: AuthSettings,
+        store: Store,
+        *,
+        path: str = "/mcp",
+        keys: Keys | None = None,
+        clock: Clock = time.time,
+    ) -> None:
+        """Asks nobody yet.
+
+        Args:
+            store: where API keys are.
+            path: of the MCP endpoint, as this server knows it.
+            keys: gives the issuer's keys; from the network, unless they are nearer.
+        """
+        self._settings, self._clock = settings, clock
+        self._issuer = Issuer(settings)
+        self._places = metadata.places_of(settings.public_url, path)
+        self._challenges = Challenges(self._places.document, settings.scopes)
+        self._remembered = token.Remembered()
+        self._keys = _Keys(keys or self._keys_from_afar, self._remembered.forget, clock)
+        self._api_keys = ApiKeys(store, clock)
+        self._throttle = Throttle()
+        self._shim = _Shim(self._settings, self._places, self._issuer, clock)
+        resource = _constant(metadata.resource_document(settings, self._places))
+        self.pages: Mapping[str, Page] = dict.fromkeys(self._places.paths, resource)
+        if settings.has_shim:
+            self.pages |= {metadata.SERVER: self._shim.page, metadata.OPENID: self._shim.page}
+        else:
+            elsewhere = metadata.addresses_of(settings.rules.issuer)[0]
+            self.pages |= {metadata.SERVER: _redirect(elsewhere)}
+
+    async def authenticate(self, scope: Scope) -> Caller:
+        """Who sent a request.
+
+        Raises:
+            Refusal: it is not proven, or does not suffice.
+            StoreDown: an API key cannot be looked up.
+        """
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        if not given:
+            raise self._challenges.login()
+        now = self._clock()
+        credential = bearer(given)
+        caller = self._remembered.get(credential, now) if credential else None
+        if caller is None:
+            peer = (scope.get("client") or ("",))[0]
+            if wait_s := self._throttle.wait_s(peer, now):
+                raise too_many(wait_s)
+            try:
+                caller = await self._verified(credential, now)
+            except token.BadToken as bad:
+                if self._keys.are_usable or bad.reason != UNKNOWN_KEY:  # else it may be good, and the issuer is away
+                    self._throttle.failed(peer, now)
+                raise self._challenges.invalid(bad.reason) from None
+        if not allows(caller, self._settings):
+            raise self._challenges.insufficient()
+        return caller
+
+    async def _verified(self, credential: str, now: float) -> Caller:
+        if not credential:
+            raise token.BadToken("no bearer token")
+        if is_api_key(credential):
+            caller = await self._api_keys.caller(credential)
+            if caller is None:
+                raise token.BadToken("API key")
+            return caller
+        unsigned = token.read(credential, self._settings.rules, now)
+        key = await self._keys.get(unsigned.kid, unsigned.algorithm)
+        if key is None:
+            raise token.BadToken(UNKNOWN_KEY)
+        caller = token.verified(unsigned, key)
+        self._remembered.add(credential, caller, now)
+        return caller
+
+    async def _keys_from_afar(self) -> bytes:
+        return await asyncio.to_thread(self._issuer.keys)
+
+
+class _Keys:
+    """An issuer's keys, and one request to him at a time."""
+
+    def __init__(self, get: Keys, forget: Callable[[], None], clock: Clock) -> None:
+        self._get, self._forget, self._clock = get, forget, clock
+        self._set = KeySet()
+        self._asking: asyncio.Task[None] | None = None
+
+    async def get(self, kid: str, algorithm: str) -> Key | None:
+        """The key of that id, if the issuer has it. Old ones are good while he is asked, and while he is away."""
+        now = self._clock()
+        if self._asking is None and self._set.is_due(kid, algorithm, now):
+            self._set.ask(now)
+            self._asking = asyncio.create_task(self._ask())
+        found = self._set.find(kid, algorithm, now)
+        if found is None and self._asking is not None:
+            await asyncio.shield(self._asking)  # who leaves does not end what others wait for
+            found = self._set.find(kid, algorithm, self._clock())
+        return found
+
+    @property
+    def are_usable(self) -> bool:
+        return self._set.is_usable(self._clock())
+
+    async def _ask(self) -> None:
+        try:
+            async with asyncio.timeout(2 * PATIENCE_S + 1):  # metadata, then keys; and no name is looked up for ever
+                document = await self._get()
+            if self._set.take(document, self._clock()):
+                self._forget()
+        except (NotFetched, StoreDown, ValueError, TimeoutError) as fault:
+            _log.warning("the issuer's keys cannot be had", extra={"reason": str(fault) or type(fault).__name__})
+        finally:
+            self._asking = None
+
+
+class _Shim:
+    """The authorization server's metadata, made whole."""
+
+    def __init__(self, settings: AuthSettings, places: metadata.Places, issuer: Issuer, clock: Clock) -> None:
+        self._settings, self._places, self._issuer, self._clock = settings, places, issuer, clock
+        self._theirs: Mapping[str, Any] | None = None
+        self._read_at = self._asked_at = float("-inf")
+        self._turn = asyncio.Lock()
+
+    async def page(self, exchange: Exchange) -> None:
+        _check_method(exchange)
+        async with self._turn:
+            await self._refresh()
+        if self._theirs is None:
+            raise Refusal(503, "The authorization server cannot be reached.", headers=((b"retry-after", b"30"),))
+        await exchange.answer(Answer(200, metadata.shim_document(self._settings, self._places, self._theirs), _CACHED))
+
+    async def _refresh(self) -> None:
+        now = self._clock()
+        if now < max(self._read_at + FRESH_S, self._asked_at + PAUSE_S):
+            return
+        self._asked_at = now
+        try:
+            async with asyncio.timeout(2 * PATIENCE_S + 1):
+                self._theirs = await asyncio.to_thread(self._issuer.metadata)
+            self._read_at = self._clock()
+        except (NotFetched, TimeoutError) as fault:
+            _log.warning("the issuer's metadata cannot be had", extra={"reason": str(fault) or type(fault).__name__})
+            if now >= self._read_at + USABLE_S:
+                self._theirs = None
+
+
+_CACHED: Final = (_PUBLIC,)
+
+
+def _constant(document: bytes) -> Page:
+    async def page(exchange: Exchange) -> None:
+        _check_method(exchange)
+        await exchange.answer(Answer(200, document, _CACHED))
+
+    return page
+
+
+def _redirect(url: str) -> Page:
+    async def page(exchange: Exchange) -> None:
+        _check_method(exchange)
+        await exchange.answer(Answer(302, b"", ((b"location", url.encode("ascii")), _PUBLIC)))
+
+    return page
+
+
+def _check_method(exchange: Exchange) -> None:
+    if exchange.scope["method"] not in ("GET", "HEAD"):
+        raise Refusal(405, "Only GET here.", headers=((b"allow", b"GET, HEAD"),))

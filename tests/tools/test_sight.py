@@ -192,6 +192,14 @@ async def test_whatever_others_do_ana_is_told_the_same_to_the_letter(
         assert await all_that_is_said(served(among_others, settings=QUIET), era) != expected
 
 
+@pytest.mark.parametrize("era", ERAS)
+async def test_who_has_no_calls_cannot_tell_an_empty_log_from_a_full_one(tmp_path: Path, era: str) -> None:
+    empty, zoe = write(tmp_path / "empty.jsonl"), person("zoe")
+    with calling_as(zoe):
+        expected = await all_that_is_said(served(empty, settings=QUIET), era)
+        assert await all_that_is_said(served(SAMPLE, settings=QUIET), era) == expected
+
+
 async def test_what_is_completed_and_prompted_for_names_nobody() -> None:
     server = desk()
     whole = await report_for(BOSS, server, group_by="session")
@@ -223,8 +231,9 @@ async def test_a_reading_tells_a_share_of_100_and_neither_sizes_nor_names(tmp_pa
     async def hear(progress: float, total: float | None, message: str | None) -> None:
         heard.append((progress, total, message))
 
+    server = served(str(tmp_path), settings=msgspec.structs.replace(RULED, silence_s=3600))
     with calling_as(ANA):
-        async with Client(desk(str(tmp_path)), mode=era, logging_callback=log, log_level="debug") as client:
+        async with Client(server, mode=era, logging_callback=log, log_level="debug") as client:
             assert not (await client.call_tool(TOOL, {}, progress_callback=hear)).is_error
     assert logs == ["reading the logs"]
     assert {total for _, total, _ in heard} == {100}
@@ -244,6 +253,12 @@ async def test_naming_another_is_refused_and_it_cannot_be_told_whether_he_exists
         assert await refusal_of(ANA, era=era, principal=name) == expected.format(name)
     assert (await report_for(BOSS, principal="rag-api"))["totals"]["calls"] > 0
     assert (await report_for(ANA, principal="awsreservedsso_dev"))["totals"]["calls"] > 0
+
+
+async def test_what_was_filtered_for_is_said_without_a_word_on_the_rest() -> None:
+    notes = (await report_for(ANA, region="eu-west-1", model="opus"))["notes"]
+    assert notes[1] == "only calls with region eu-west-1, model opus"
+    assert "count all that was read" in " ".join((await report_for(BOSS, region="eu-west-1"))["notes"])
 
 
 async def test_no_argument_widens_a_sight() -> None:

@@ -134,6 +134,8 @@ def test_who_proved_nothing_sees_all_only_where_there_are_no_rules() -> None:
     for setting in ({"SEES_ALL": "anyone"}, {"OWN_CALLS": "user/{sub}"}, {"SEES_TEAM": "anyone"}):
         assert rules(**setting).sight_of(Caller()) == NOTHING
     assert rules(SEES_ALL="claim:a=b").sight_of(Caller(claims={"a": "b"})) == NOTHING
+    (anyone,) = rules(SEES_ALL="anyone").sees_all
+    assert not anyone.holds_for(Caller())
 
 
 def test_a_login_without_rules_would_show_nobody_anything_and_names_the_settings() -> None:

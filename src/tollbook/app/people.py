@@ -10,7 +10,7 @@ _SCOPES: Final = ("tollbook",)
 SIGHT: Final = {
     "sees_all": "group:finops",
     "sees_team": "group:leads",
-    "own_calls": "role/*/{email}",
+    "own_calls": "role/AWSReservedSSO_*/{email}",
     "team_calls": "tag:team={team}",
 }
 """What they see, as the settings of sight have it; what is set otherwise goes before it."""

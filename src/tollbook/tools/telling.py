@@ -35,16 +35,16 @@ async def while_telling(
     Raises:
         Exception: as `work` does.
     """
-    telling = _Telling(context, settings)
+    telling, is_over = _Telling(context, settings), anyio.Event()
     outcome: list[Result] = []
     fault: Exception | None = None
     async with anyio.create_task_group() as group:
-        group.start_soon(telling.keep_on)
+        group.start_soon(telling.keep_on, is_over)
         try:
             outcome.append(await work(telling.tell))
         except Exception as raised:  # a task group would wrap it
             fault = raised
-        group.cancel_scope.cancel()
+        is_over.set()  # and not cancelled: a notice that is being sent would be lost
     if fault is not None:
         raise fault
     await telling.pass_on()
@@ -65,9 +65,11 @@ class _Telling:
         self._first = self._first or stage
         self._latest = stage
 
-    async def keep_on(self) -> None:
+    async def keep_on(self, is_over: anyio.Event) -> None:
         while True:
-            await anyio.sleep(self._settings.progress_s)
+            with anyio.move_on_after(self._settings.progress_s):
+                await is_over.wait()
+                return
             await self.pass_on()
             if anyio.current_time() - self._last >= self._settings.silence_s:
                 await self._report(self._latest or Stage(0, 0, "still at it"))

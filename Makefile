@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test check lint types layers conformance fuzz bench gate-bench soak lock prices sample clean
+.PHONY: help demo test check lint types layers conformance fuzz bench gate-bench auth-bench soak lock prices sample clean
 
 help:  ## says what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,6 +44,9 @@ prices: $(INSTALLED)  ## builds the price book anew from the releases in scripts
 
 gate-bench: $(INSTALLED)  ## the gate beside the bare SDK and fastmcp, alternating; some minutes
 	@$(BIN)/python bench/gate.py
+
+auth-bench: $(INSTALLED)  ## what it costs to know who asks, and the start of the Lambda authorizer; some minutes
+	@$(BIN)/python bench/auth.py
 
 soak: $(INSTALLED)  ## 100,000 sessions opened and ended: what is left of them
 	@$(BIN)/python bench/soak.py

@@ -22,8 +22,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from gate_issuer import Issuer
 from gate_load import HANDSHAKE, MODERN, clients, greetings, load
-from gate_processes import TOLLBOOK, Running, Server, running, say, write_into_readme
+from gate_processes import TOLLBOOK, Running, Server, gated, running, say, write_into_readme
 
 HERE: Final = Path(__file__).parent
 ERAS: Final = (HANDSHAKE, MODERN)
@@ -59,7 +60,7 @@ Costs = Mapping[Where, Mapping[str, Sequence[Cost]]]
 """Those of every round, by the server's name."""
 
 
-def servers(fastmcp: Path | None) -> list[Server]:
+def servers(fastmcp: Path | None, issuer: Issuer) -> list[Server]:
     program = str(HERE / "gate_servers.py")
     ours = (sys.executable, program)
     peers = [
@@ -68,7 +69,8 @@ def servers(fastmcp: Path | None) -> list[Server]:
     ]
     if fastmcp is not None:
         peers.append(Server("fastmcp", "fastmcp", (str(fastmcp), program, "fastmcp", "PORT")))
-    return [*peers, Server("hosted", "`tollbook.hosting.host`", (*ours, "hosted", "PORT", "STORE")), TOLLBOOK]
+    hosted = Server("hosted", "`tollbook.hosting.host`", (*ours, "hosted", "PORT", "STORE"))
+    return [*peers, hosted, gated(issuer), TOLLBOOK]
 
 
 def fastmcp_in(folder: Path) -> Path:
@@ -100,7 +102,7 @@ async def costs(compared: Sequence[Server], seconds: float, rounds: int) -> Cost
 
 
 async def _speaks_modern(process: Running) -> bool:
-    async with clients(process.port, MODERN, 1) as (client,):
+    async with clients(process.port, MODERN, 1, process.token) as (client,):
         try:
             await client.discover()
         except SystemExit:
@@ -110,7 +112,7 @@ async def _speaks_modern(process: Running) -> bool:
 
 async def _cost(process: Running, where: Where, seconds: float) -> Cost:
     era, number = where
-    async with clients(process.port, era, number) as callers:
+    async with clients(process.port, era, number, process.token) as callers:
         await greetings(callers, _WARM_UP // number)
         before = process.cpu_s()
         seen = await load(callers, seconds)
@@ -138,7 +140,7 @@ async def grown_mb(server: Server, calls: int) -> float:
     """What is resident after so many calls, of eight clients of the handshake era."""
     with running(server) as process:
         await process.answer()
-        async with clients(process.port, HANDSHAKE, 8) as callers:
+        async with clients(process.port, HANDSHAKE, 8, process.token) as callers:
             await greetings(callers, calls // 8)
         return process.rss_mb()
 
@@ -194,7 +196,7 @@ def verdicts(compared: Sequence[Server], found: Costs) -> Iterator[str]:
     """Whether the target is met, in a line for each of tollbook's servers and each era."""
     for server in compared:
         for era in ERAS:
-            if server.name in ("hosted", "serve"):
+            if server.name in ("hosted", "gated", "serve"):
                 ratios = [ratio(found[era, number], server.name) for number in CLIENTS]
                 said = " and ".join(f"{each:.2f} with {number}" for each, number in zip(ratios, CLIENTS, strict=True))
                 word = "met" if max(ratios) <= TARGET else "missed"
@@ -225,12 +227,13 @@ def main() -> None:
     seconds, rounds, calls = (1.0, 3, 1_000) if options.quick else (options.seconds, options.rounds, 10_000)
     names = {_BARE, *options.only.split(",")} if options.only else {"fastmcp"}
     fastmcp = fastmcp_in(options.cache / "fastmcp") if "fastmcp" in names else None
-    compared = [server for server in servers(fastmcp) if not options.only or server.name in names]
-    found = asyncio.run(costs(compared, seconds, rounds))
-    lines = [_head(fastmcp, seconds, rounds), "", *cost_table(compared, found), "", *verdicts(compared, found)]
-    grown = {server.name: asyncio.run(grown_mb(server, calls)) for server in compared}
-    lines += ["", "From the start of the process to its first answer to `initialize`:", ""]
-    lines += start_table(compared, starts(compared, rounds), grown, calls)
+    with Issuer() as issuer:
+        compared = [server for server in servers(fastmcp, issuer) if not options.only or server.name in names]
+        found = asyncio.run(costs(compared, seconds, rounds))
+        lines = [_head(fastmcp, seconds, rounds), "", *cost_table(compared, found), "", *verdicts(compared, found)]
+        grown = {server.name: asyncio.run(grown_mb(server, calls)) for server in compared}
+        lines += ["", "From the start of the process to its first answer to `initialize`:", ""]
+        lines += start_table(compared, starts(compared, rounds), grown, calls)
     print("\n".join(lines))
     if options.table:
         write_into_readme("gate", lines)

@@ -88,8 +88,9 @@ def _is_whole(response: bytearray) -> bool:
 class Client:
     """One client of a server, in one era: its connection and its calls of `greet`, as bytes."""
 
-    def __init__(self, connection: Connection, era: str) -> None:
+    def __init__(self, connection: Connection, era: str, token: str = "") -> None:
         self._connection, self._era = connection, era
+        self._credential = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: dict[str, str] = {}
         self._calls: list[tuple[bytes, bytes]] = []
         self._next = 0
@@ -111,7 +112,7 @@ class Client:
     async def end(self) -> None:
         """Ends the session, if there is one."""
         if "Mcp-Session-Id" in self._session:
-            answer = await self._connection.ask(_request(self._connection.host, "DELETE", self._session, b""))
+            answer = await self._connection.ask(self._request("DELETE", self._session, b""))
             if not answer.startswith(_FINE):
                 raise SystemExit(f"DELETE was answered with {answer!r}")
             self._session, self._calls = {}, []
@@ -151,13 +152,16 @@ class Client:
         else:
             params["_meta"] = _META
             headers = {**_modern_headers("tools/call"), "Mcp-Name": "greet"}
-        return _request(self._connection.host, "POST", headers, _body(_message("tools/call", name, params)))
+        return self._request("POST", headers, _body(_message("tools/call", name, params)))
 
     async def _ask(self, message: dict[str, Any], headers: dict[str, str]) -> bytes:
-        answer = await self._connection.ask(_request(self._connection.host, "POST", headers, _body(message)))
+        answer = await self._connection.ask(self._request("POST", headers, _body(message)))
         if not answer.startswith(_FINE) or b'"error":' in answer:
             raise SystemExit(f"{message['method']} was answered with {answer!r}")
         return answer
+
+    def _request(self, method: str, headers: dict[str, str], body: bytes) -> bytes:
+        return _request(self._connection.host, method, {**self._credential, **headers}, body)
 
 
 _META: Final = {
@@ -168,14 +172,14 @@ _META: Final = {
 
 
 @asynccontextmanager
-async def clients(port: int, era: str, number: int) -> AsyncIterator[Sequence[Client]]:
-    """So many clients, each on a connection of its own, ready to call."""
+async def clients(port: int, era: str, number: int, token: str = "") -> AsyncIterator[Sequence[Client]]:
+    """So many clients, each on a connection of its own and with that access token, if any, ready to call."""
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         opened = []
         for _ in range(number):
             _, connection = await loop.create_connection(Connection, "127.0.0.1", port)
-            client = Client(connection, era)
+            client = Client(connection, era, token)
             stack.push_async_callback(client.close)
             await client.open()
             opened.append(client)
@@ -187,6 +191,13 @@ async def load(callers: Sequence[Client], seconds: float) -> Load:
     began = time.perf_counter()
     found = await asyncio.gather(*(client.greet_until(began + seconds) for client in callers))
     return Load(time.perf_counter() - began, [latency for latencies in found for latency in latencies])
+
+
+def greeting(host: str, token: str) -> bytes:
+    """A call of the tool in the era of 2026-07-28, with that access token."""
+    message = _message("tools/call", "1", {"name": "greet", "arguments": {"name": "Ada"}, "_meta": _META})
+    headers = {"Authorization": f"Bearer {token}", **_modern_headers("tools/call"), "Mcp-Name": "greet"}
+    return _request(host, "POST", headers, _body(message))
 
 
 async def greetings(callers: Sequence[Client], each: int) -> None:

@@ -14,20 +14,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gate_issuer import Issuer
 from gate_load import HANDSHAKE, clients
 
-README: Final = Path(__file__).parent / "README.md"
+HERE: Final = Path(__file__).parent
+README: Final = HERE / "README.md"
 _PATIENCE_S: Final = 30.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A program that serves; PORT and STORE in its words stand for those of each start."""
+    """A program that serves; PORT and STORE in its words stand for those of each start.
+
+    Attributes:
+        token: what its clients must send, if anything.
+    """
 
     name: str
     title: str
     words: tuple[str, ...]
+    token: str = ""
 
     def command(self, port: int, store: Path) -> list[str]:
         known = {"PORT": str(port), "STORE": f"sqlite:{store}"}
@@ -41,15 +48,23 @@ TOLLBOOK: Final = Server(
 )
 
 
+def gated(issuer: Issuer) -> Server:
+    """The SDK's server behind tollbook's host and gate, for those alone who have a token of `issuer`."""
+    variables = [f"{name}={value}" for name, value in issuer.environment.items()]
+    words = (sys.executable, str(HERE / "gate_servers.py"), "gated", "PORT", "STORE", *variables)
+    return Server("gated", "`tollbook.hosting.host`, token asked for", words, issuer.token())
+
+
 class Running:
     """A server's process.
 
     Attributes:
         store: the file that lies under its store, once it has made one.
+        token: what its clients must send, if anything.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, store: Path) -> None:
-        self.process, self.port, self.store = process, port, store
+    def __init__(self, process: subprocess.Popen[bytes], port: int, store: Path, token: str = "") -> None:
+        self.process, self.port, self.store, self.token = process, port, store, token
 
     def cpu_s(self) -> float:
         """User and system time of the process and its children so far."""
@@ -63,7 +78,7 @@ class Running:
         end = time.monotonic() + _PATIENCE_S
         while True:
             with suppress(OSError):
-                async with clients(self.port, HANDSHAKE, 1):
+                async with clients(self.port, HANDSHAKE, 1, self.token):
                     return
             if self.process.poll() is not None or time.monotonic() > end:
                 raise SystemExit("A server did not start.")
@@ -79,7 +94,7 @@ def running(server: Server) -> Iterator[Running]:
         store = Path(made) / "store.db"
         process = subprocess.Popen(server.command(port, store), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            yield Running(process, port, store)
+            yield Running(process, port, store, server.token)
         except BaseException:
             say((Path(made) / "log").read_text()[-2000:])
             raise

@@ -1,7 +1,8 @@
-"""The servers that `gate.py` compares, each with one tool, under uvicorn: `gate_servers.py KIND PORT [STORE]`.
+"""The servers that `gate.py` compares, each with one tool, under uvicorn: `gate_servers.py KIND PORT [STORE [SET…]]`.
 
-`bare` and `stateless` are the SDK's own app, `hosted` is the same server behind `tollbook.hosting`, `fastmcp` is what
-its name says and needs a virtual environment of its own. Each imports what it needs and no more: its start is timed.
+`bare` and `stateless` are the SDK's own app, `hosted` is the same server behind `tollbook.hosting`, `gated` the same
+again for those alone who have a token (SET are variables that say whose, as NAME=VALUE), `fastmcp` is what its name
+says and needs a virtual environment of its own. Each imports what it needs and no more: its start is timed.
 """
 
 import sys
@@ -40,6 +41,18 @@ def hosted(store: str) -> Any:
     return host(server, open_store(store))
 
 
+def gated(store: str, *variables: str) -> Any:
+    from tollbook.hosting import host, log_as_json
+    from tollbook.hosting.auth.gate import Gate
+    from tollbook.hosting.auth.settings import auth_settings_from
+    from tollbook.hosting.stores import open_store
+
+    server, kept = the_sdks(), open_store(store)
+    log_as_json("info")
+    gate = Gate(auth_settings_from(dict(each.split("=", 1) for each in variables)), kept)
+    return host(server, kept, authenticate=gate.authenticate, pages=gate.pages)
+
+
 def fastmcp() -> Any:
     import fastmcp  # type: ignore[import-not-found]
 
@@ -50,7 +63,7 @@ def fastmcp() -> Any:
 
 def main() -> None:
     kind, port, *rest = sys.argv[1:]
-    kinds: dict[str, Callable[..., Any]] = {each.__name__: each for each in (bare, stateless, hosted, fastmcp)}
+    kinds: dict[str, Callable[..., Any]] = {each.__name__: each for each in (bare, stateless, hosted, gated, fastmcp)}
     # As `tollbook serve` has them, but for log and lifespan, which decide nothing here.
     uvicorn.run(
         kinds[kind](*rest),

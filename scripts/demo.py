@@ -7,6 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tollbook.app.settings import SETTINGS
+
 ROOT = Path(__file__).parents[1]
 ASK = "examples/ask.py"
 PEOPLE = ("ana", "cleo")
@@ -22,9 +24,10 @@ def main() -> int:
     """Does so; gives the exit code of the first client that fails."""
     print("$ tollbook", *SERVE, flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        # The figures are to be those that the README shows, so prices that this user refreshed stay out.
-        environment = {**os.environ, "XDG_DATA_HOME": folder, "AUTH_METHOD": ""}
+        # The figures are to be those that the README shows, so what this user refreshed or set stays out.
+        quiet = {**dict.fromkeys((each.variable for each in SETTINGS), ""), "XDG_DATA_HOME": folder}
         command = [sys.executable, "-u", "-m", "tollbook", *SERVE]
+        environment = {**os.environ, **quiet}
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as server:
             try:
                 return _ask(server)
@@ -43,7 +46,9 @@ def _ask(server: "subprocess.Popen[str]") -> int:
         command = [sys.executable, ASK, url[0], name]
         asked = subprocess.run(command, cwd=ROOT, timeout=60, check=False, stdout=subprocess.PIPE, text=True)
         lines = asked.stdout.splitlines()
-        print(*lines[:SHOWN], f"… and {len(lines) - SHOWN} lines more", sep="\n", flush=True)
+        print(
+            *lines[:SHOWN], *([f"… and {len(lines) - SHOWN} lines more"] if lines[SHOWN:] else []), sep="\n", flush=True
+        )
         if asked.returncode:
             return asked.returncode
     return 0

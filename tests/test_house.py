@@ -95,3 +95,10 @@ def test_no_file_names_an_address_to_download_from() -> None:
     packages = (ROOT / "tests" / "conformance" / "package-lock.json").read_text()
     assert '"integrity": "sha512-' in packages
     assert not re.search(r'"resolved"|registry', packages)
+
+
+def test_every_threat_that_is_listed_has_tests_of_its_number() -> None:
+    listed = re.findall(r"^\| (\d+) \| ", (ROOT / "docs" / "security.md").read_text(), re.MULTILINE)
+    texts = [path.read_text() for path in (ROOT / "tests" / "threats").glob("test_*.py")]
+    tested = {number for text in texts for number in re.findall(r"def test_threat_(\d+)_", text)}
+    assert {f"{int(number):02}" for number in listed} == tested

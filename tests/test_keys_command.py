@@ -31,8 +31,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "store.db"
     monkeypatch.setenv("SESSION_STORE", f"sqlite:{path}")
     monkeypatch.setenv("COLUMNS", "80")
-    for variable in ("OAUTH_REQUIRED_SCOPE", "COGNITO_REQUIRED_SCOPES"):
-        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("OAUTH_REQUIRED_SCOPE", "use")
     return path
 
 
@@ -132,8 +131,19 @@ def test_scopes_are_those_that_the_server_requires_unless_others_are_named(
     monkeypatch.setenv("OAUTH_REQUIRED_SCOPE", "mcp:read mcp:tools")
     create(ask)
     create(ask, "--scopes", "own")
-    create(ask, "--scopes", "")
-    assert sorted(key["scopes"] for key in listed(ask)) == [[], ["mcp:read", "mcp:tools"], ["own"]]
+    monkeypatch.setenv("OAUTH_REQUIRED_SCOPE", "read")
+    monkeypatch.setenv("COGNITO_RESOURCE_ID", "tollbook")
+    create(ask)
+    assert sorted(key["scopes"] for key in listed(ask)) == [["mcp:read", "mcp:tools"], ["own"], ["tollbook/read"]]
+
+
+def test_a_key_that_would_open_nothing_is_not_made(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ask("keys", "create", "--owner", "ana", "--scopes", "").code == 2
+    monkeypatch.delenv("OAUTH_REQUIRED_SCOPE")
+    answer = ask("keys", "create", "--owner", "ana")
+    assert (answer.code, answer.out) == (2, "")
+    assert "A key without scopes opens no server. Give --scopes, such as tollbook/use" in answer.err
+    assert listed(ask) == []
 
 
 @pytest.mark.parametrize(
@@ -181,7 +191,7 @@ def test_an_owner_must_be_named(ask: Ask) -> None:
 
 def test_no_keys_are_a_sentence_and_an_empty_array(ask: Ask, path: Path) -> None:
     assert ask("keys", "list").out == (
-        f"No API key lies in sqlite:{path}. 'tollbook keys create --owner NAME' makes one.\n"
+        f"No API key lies in sqlite:{path}. 'tollbook keys create --owner NAME --scopes SCOPES' makes one.\n"
     )
     assert listed(ask) == []
 
@@ -207,7 +217,7 @@ def test_keys_are_listed_with_whose_they_are_and_how_they_stand(ask: Ask, path: 
     assert {key: document[key]["state"] for key in document} == {key: state for key, (_, state) in facts.items()}
     assert sorted(rows[1::2]) == [
         "ana@example.com · mcp:read · team=red",
-        "ana@example.com · no scopes",
+        "ana@example.com · use",
         "old · no scopes",
     ]
     assert [each["revoked"] is not None for each in document.values()].count(True) == 1
@@ -316,6 +326,6 @@ def test_a_key_can_be_piped_and_no_file_but_the_stores_appears(tmp_path: Path) -
     key = program("create", "--owner", "ana")
     assert key.out.startswith("tbk_")
     assert key.out.count("\n") == 1
-    assert "ana · no scopes" in program("list").out
+    assert "ana · use" in program("list").out
     assert program("revoke", key.out).code == 0
     assert [each.name for each in tmp_path.iterdir()] == ["store.db"]

@@ -64,7 +64,9 @@ async def test_a_local_host_is_served_on_the_standard_input_and_output(tmp_path:
         (["--port", "http"], "--port (PORT): a whole number from 0 to 65,535 is wanted, not 'http'"),
         (["--host", "0.0.0.0"], "--auth (AUTH_METHOD): 0.0.0.0 can be reached from elsewhere"),  # noqa: S104
         (["--host", "0.0.0.0"], "--allowed-hosts (ALLOWED_HOSTS): 0.0.0.0"),  # noqa: S104
-        (["--auth-method", "oauth"], "--auth (AUTH_METHOD): this version has no oauth; only none."),
+        (["--auth-method", "oauth"], "--oauth-issuer (OAUTH_ISSUER): it is missing; name the issuer"),
+        (["--auth", "oauth"], "--oauth-required-scope (OAUTH_REQUIRED_SCOPE): it is missing; name the scope"),
+        (["--auth", "password"], "--auth (AUTH_METHOD): one of oauth, lambda, dev, none is wanted, not 'password'"),
         (["--session-store", "redis"], "redis"),
         (["--workers", "2", "--session-store", "memory"], "--workers: several workers cannot share"),
         (["--request-state-keys", "short-secret"], "keys of 32 characters or more"),

@@ -277,7 +277,7 @@ def _list_keys(options: argparse.Namespace) -> int:
 
         show_keys(keys, now, Console(highlight=False, markup=False, emoji=False))
     else:
-        print(f"No API key lies in {printable(store)}. 'tollbook keys create --owner NAME' makes one.")
+        print(f"No API key lies in {printable(store)}. 'tollbook keys create --owner NAME --scopes SCOPES' makes one.")
     return 0
 
 

@@ -88,7 +88,7 @@ def store(clock: SetClock) -> Outage:
 def is_down(response: httpx2.Response) -> bool:
     assert response.status_code == 503
     assert response.headers["content-type"] == "application/json"
-    error = {"code": -32603, "message": "Sessions cannot be reached just now. Try again."}
+    error = {"code": -32603, "message": "The server's store cannot be reached just now. Try again."}
     sent = json.loads(response.request.content or b"{}")
     assert response.json() == {"jsonrpc": "2.0", "id": sent.get("id"), "error": error}
     return True

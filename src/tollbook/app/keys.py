@@ -61,6 +61,10 @@ def create_key(owner: str, scopes: str | None, expires: str, claims: Sequence[st
     wanted = (
         required_scopes(_set("oauth_required_scope", "cognito_resource_id")) if scopes is None else words_of(scopes)
     )
+    if not wanted:
+        raise UsageError(
+            "A key without scopes opens no server. Give --scopes, such as tollbook/use, or set OAUTH_REQUIRED_SCOPE."
+        )
     until, said = _end(expires, time.time()), _claims(claims)
     return _asked(store, lambda keys: keys.create(owner, wanted, until, said))
 

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tollbook.app.settings import DEV_LOGIN, NO_LOGIN, ServerSettings
+from tollbook.app.settings import DEV_LOGIN, ServerSettings, is_loopback
+from tollbook.core.caller import Caller
 from tollbook.core.stores import Store
-from tollbook.hosting.answers import Page
+from tollbook.hosting.answers import Exchange, Page, Refusal, Scope
 from tollbook.hosting.app import Authenticate, anyone
 from tollbook.hosting.auth.gate import Gate
 from tollbook.hosting.auth.settings import AuthSettings
@@ -31,13 +32,37 @@ def login_of(settings: ServerSettings, store: Store) -> Login:
     Raises:
         UsageError: it is one that may not be offered here.
     """
-    if settings.auth == NO_LOGIN:
-        return Login()
-    if settings.auth == DEV_LOGIN:
-        return _dev_login(settings, store)
-    assert settings.access is not None  # noqa: S101 - `read_settings` saw to it
-    gate = Gate(settings.access, store)
-    return Login(gate.authenticate, gate.pages)
+    if settings.access is not None:
+        gate = Gate(settings.access, store)
+        return Login(gate.authenticate, gate.pages)
+    login = _dev_login(settings, store) if settings.auth == DEV_LOGIN else Login()
+    return _on_this_machine(login) if settings.is_local_only else login
+
+
+def _on_this_machine(login: Login) -> Login:
+    """`login`, for whoever reaches the server at a loopback address; nobody else gets an answer.
+
+    The settings say as much, but who runs the app under a server of his own may have that listen anywhere.
+    """
+
+    async def authenticate(scope: Scope) -> Caller:
+        _check_address(scope)
+        return await login.authenticate(scope)
+
+    def near(page: Page) -> Page:
+        async def answer(exchange: Exchange) -> None:
+            _check_address(exchange.scope)
+            await page(exchange)
+
+        return answer
+
+    return Login(authenticate, {path: near(page) for path, page in login.pages.items()})
+
+
+def _check_address(scope: Scope) -> None:
+    address, port = scope.get("server") or ("", 0)
+    if port is not None and not is_loopback(address):  # a socket of the file system has no port, and is here
+        raise Refusal(403, "This server answers the machine that it runs on, and no other.")
 
 
 def saying(settings: ServerSettings) -> str:
@@ -59,12 +84,13 @@ def _dev_login(settings: ServerSettings, store: Store) -> Login:
     from tollbook.hosting.dev_login import DevLogin, refuse_elsewhere
 
     refuse_elsewhere(os.environ, settings.host)
-    parts = urlsplit(settings.local_url)
+    resource = settings.public_url or settings.local_url
+    parts = urlsplit(resource)
     base = f"{parts.scheme}://{parts.netloc}"
-    dev = DevLogin(store, base=base, resource=settings.local_url, scopes=(_DEV_SCOPE,), users=people())
+    dev = DevLogin(store, base=base, resource=resource, scopes=(_DEV_SCOPE,), users=people())
     access = AuthSettings(
-        rules=Rules(issuer=dev.issuer, audience=settings.local_url),
-        public_url=settings.local_url,
+        rules=Rules(issuer=dev.issuer, audience=resource),
+        public_url=resource,
         scopes=(_DEV_SCOPE,),
         offered_scopes=(_DEV_SCOPE,),
     )

@@ -97,12 +97,15 @@ class FileAsker:
             tell(words.stage(done))
 
         book, price_notes = price_book(self._price_file)
-        names = self._names()
+        try:
+            names = self._names()
+        except UsageError as fault:  # whoever runs the server can mend that, and nobody who asks
+            raise SourceError(str(fault)) from fault
         # One process: a server has threads, and a fork of it might wait for a lock that no one holds there.
         reading = read_found(files, question.query, progress, processes=1, names=names)
         go_on()
-        always = (*_unused(question), *price_notes)
-        return report_of(reading.counted, question.query, question.by, book, names, reading.notes, always)
+        notes = (*reading.notes, *price_notes)
+        return report_of(reading.counted, question.query, question.by, book, names, notes, _unused(question))
 
 
 def _unused(question: Question) -> Sequence[str]:

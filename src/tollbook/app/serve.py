@@ -22,9 +22,10 @@ from mcp.server import MCPServer
 from uvicorn.supervisors import Multiprocess
 
 from tollbook import __version__, tools
+from tollbook.app.connections import PromptProtocol, make_room
 from tollbook.app.login import login_of, saying
 from tollbook.app.questions import FileAsker
-from tollbook.app.settings import SETTINGS, ServerSettings, read_settings
+from tollbook.app.settings import SETTINGS, ServerSettings, read_local_settings, read_settings
 from tollbook.app.telemetry import export_spans
 from tollbook.core.errors import SourceError, why
 from tollbook.core.stores import Store
@@ -33,12 +34,12 @@ from tollbook.hosting import HostSettings, host
 from tollbook.hosting.app import Host
 from tollbook.hosting.log import log_as_json
 from tollbook.hosting.stores import open_store
-from tollbook.tools.sight import SightRules
 
 Lifespan = Callable[[MCPServer[Any]], AbstractAsyncContextManager[None]]
 
 _LAST_WORDS_S: Final = 5  # for the connections of calls that were ended
 _BACKLOG: Final = 2048
+_TRIES: Final = 512  # asyncio writes a line of log for each connection of a round that it has no room for
 _STALLED_MS: Final = 60_000
 _KEEP_ALIVE_S: Final = 75  # longer than clients and proxies keep one: else a POST meets a connection just closed
 
@@ -61,7 +62,7 @@ def _app(settings: ServerSettings) -> Host:
     store = open_store(settings.session_store)
     login = login_of(settings, store)
     serving = host(
-        server(settings, store, settings.sight, lifespan),
+        server(settings, store, lifespan),
         store,
         host_settings(settings),
         authenticate=login.authenticate,
@@ -77,6 +78,7 @@ def serve(flags: Mapping[str, str | None]) -> None:
         TollbookError: it cannot start.
     """
     settings = read_settings(os.environ, flags)
+    make_room()
     concern = _asker(settings).check()
     asyncio.run(_reach(settings.session_store))
     listening = _listen(settings)
@@ -93,9 +95,12 @@ def serve(flags: Mapping[str, str | None]) -> None:
         factory=not is_alone,
         workers=settings.workers,
         lifespan="on",
+        http=PromptProtocol,  # on h11: another parser, which uvicorn prefers where it is there, takes endless headers
+        backlog=_TRIES,
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # what X-Forwarded-For says anyone can say: by it, who keeps failing would be many
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(settings.drain) + _LAST_WORDS_S,
     )
@@ -140,7 +145,7 @@ def serve_stdio(flags: Mapping[str, str | None]) -> None:
     Raises:
         TollbookError: it cannot start.
     """
-    settings = read_settings(os.environ, flags)
+    settings = read_local_settings(os.environ, flags)
     log_as_json(settings.log_level)
     if concern := _asker(settings).check():
         print(printable(concern), file=sys.stderr)
@@ -149,8 +154,7 @@ def serve_stdio(flags: Mapping[str, str | None]) -> None:
     async def run() -> None:
         store = open_store(settings.session_store)
         try:
-            # Who started it can read the logs himself, and nobody else calls.
-            await server(settings, store, SightRules()).run_stdio_async()
+            await server(settings, store).run_stdio_async()
         finally:
             await store.aclose()
             send_last_spans()
@@ -158,9 +162,7 @@ def serve_stdio(flags: Mapping[str, str | None]) -> None:
     anyio.run(run)
 
 
-def server(
-    settings: ServerSettings, store: Store, sight: SightRules, lifespan: Lifespan | None = None
-) -> MCPServer[Any]:
+def server(settings: ServerSettings, store: Store, lifespan: Lifespan | None = None) -> MCPServer[Any]:
     """tollbook's MCP server."""
     return tools.build(
         _asker(settings),
@@ -169,7 +171,7 @@ def server(
             region=settings.region,
             text_bytes=settings.text_limit,
             kept_s=round(settings.results_kept),
-            sight=sight,
+            sight=settings.sight,
         ),
         state_keys=settings.request_state_keys,
         lifespan=lifespan,
@@ -228,5 +230,7 @@ def _listen(settings: ServerSettings) -> socket.socket:
 
 
 def _announce(settings: ServerSettings, concern: str) -> None:
-    lines = [f"tollbook {__version__} serves {settings.local_url}", *([concern] if concern else []), saying(settings)]
+    known_as = f", known as {settings.public_url}" if settings.public_url else ""
+    serving = f"tollbook {__version__} serves {settings.local_url}{known_as}"
+    lines = filter(None, (serving, concern, saying(settings)))
     print(*map(printable, lines), sep="\n", file=sys.stderr)

@@ -37,7 +37,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     workers: int
     auth: str
+    is_local_only: bool
     access: AuthSettings | None
+    public_url: str
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     session_store: str
@@ -56,12 +58,23 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
 
     @property
     def local_url(self) -> str:
-        """The MCP endpoint as this machine reaches it."""
+        """The MCP endpoint, by the address that it listens at."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}/mcp"
+
+
+def read_local_settings(environment: Mapping[str, str], flags: Mapping[str, str | None]) -> ServerSettings:
+    """The settings of a server that only whoever starts it can speak to: nobody else is there to be known.
+
+    Raises:
+        UsageError: as `read_settings`.
+    """
+    others = {each.name for each in (_METHOD, *AUTH_SETTINGS, *SIGHT_SETTINGS)}
+    written = {each.name: each.written(environment, flags) for each in SETTINGS if each.name not in others}
+    return read_settings({_METHOD.variable: NO_LOGIN}, written)
 
 
 def read_settings(environment: Mapping[str, str], flags: Mapping[str, str | None]) -> ServerSettings:
@@ -72,17 +85,24 @@ def read_settings(environment: Mapping[str, str], flags: Mapping[str, str | None
     """
     values, problems = read_values(SETTINGS, environment, flags)
     if not problems:
-        auth, sight = _taken(values, AUTH_SETTINGS), _taken(values, SIGHT_SETTINGS)
-        values["auth"] = values["auth"] or _likely(auth, values["host"])
+        access, sight = _taken(values, AUTH_SETTINGS), _taken(values, SIGHT_SETTINGS)
+        is_default = not values["auth"]
+        values["auth"] = values["auth"] or _likely(access, values["host"])
         if values["auth"] == DEV_LOGIN and not any(sight.values()):
             sight, _ = read_values(SIGHT_SETTINGS, {}, people.SIGHT)
-        values["allowed_hosts"] = values["allowed_hosts"] or _names_of(values["host"], auth["public_url"])
-        settings = ServerSettings(access=None, sight=SightRules(**sight), **values)
+        values["allowed_hosts"] = values["allowed_hosts"] or _names_of(values["host"], access["public_url"])
+        settings = ServerSettings(
+            access=None,
+            is_local_only=values["auth"] == DEV_LOGIN or (is_default and values["auth"] == NO_LOGIN),
+            public_url=access["public_url"],
+            sight=SightRules(**sight),
+            **values,
+        )
         problems = [*_contradictions(settings), *problems_of(settings.sight, has_login=settings.auth != NO_LOGIN)]
         if settings.auth in OAUTH:
             try:
-                access = auth_settings(auth, settings.local_url if settings.is_loopback else "")
-                settings = msgspec.structs.replace(settings, access=access)
+                known = auth_settings(access, settings.local_url if settings.is_loopback else "")
+                settings = msgspec.structs.replace(settings, access=known)
             except UsageError as fault:
                 problems += fault.more
         if not problems:
@@ -99,13 +119,14 @@ def _likely(auth: Mapping[str, Any], host: str) -> str:
     """The way to log in where none was named; empty where that would not be safe."""
     if any(auth[name] for name in ("oauth_issuer", "cognito_user_pool_id", "cognito_region")):
         return OAUTH[0]
-    return NO_LOGIN if _is_loopback(host) else ""
+    return NO_LOGIN if is_loopback(host) else ""
 
 
 def _names_of(host: str, public_url: str) -> tuple[str, ...]:
     """The Host headers that are served where none were named: those by which this server is known to be called."""
     named = (urlsplit(public_url).netloc,) if public_url else ()
-    return (*named, *_LOOPBACK_HOSTS) if _is_loopback(host) else named
+    own = f"[{host}]:*" if ":" in host else f"{host}:*"
+    return tuple(dict.fromkeys((*named, *_LOOPBACK_HOSTS, own))) if is_loopback(host) else named
 
 
 def _contradictions(settings: ServerSettings) -> Sequence[str]:
@@ -121,6 +142,8 @@ def _contradictions(settings: ServerSettings) -> Sequence[str]:
             f"--allowed-hosts (ALLOWED_HOSTS): {settings.host} is not only called localhost. Name it as clients do, "
             "or give --public-url."
         )
+    if settings.auth == DEV_LOGIN:
+        problems += _too_open(settings)
     if settings.workers > 1 and settings.session_store == "memory":
         problems.append("--workers: several workers cannot share --session-store memory. Use sqlite or dynamodb.")
     if settings.session_idle < settings.call_limit:
@@ -130,13 +153,35 @@ def _contradictions(settings: ServerSettings) -> Sequence[str]:
     return problems
 
 
-def _is_loopback(host: str) -> bool:
+def _too_open(settings: ServerSettings) -> Iterable[str]:
+    """What would let others than this machine come to a login that believes everyone."""
+    names = {
+        "--host (TOLLBOOK_HOST)": [settings.host],
+        "--public-url (PUBLIC_URL)": [urlsplit(settings.public_url).hostname or "localhost"],
+        "--allowed-hosts (ALLOWED_HOSTS)": map(_host_in, settings.allowed_hosts),
+        "--allowed-origins (ALLOWED_ORIGINS)": map(_host_in, settings.allowed_origins),
+    }
+    for label, hosts in names.items():
+        if any(not is_loopback(host) for host in hosts):
+            yield f"{label}: the development login believes everyone, so only names of this machine may be there."
+
+
+def _host_in(name: str) -> str:
+    """The host in a Host header or an origin, without port and brackets."""
+    host = re.sub(r"^https?://", "", name)
+    return host[1 : host.index("]")] if host.startswith("[") else host.partition(":")[0]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or `localhost`, is this machine's alone."""
     import ipaddress  # only a server needs it
 
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost"
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def _now(text: str) -> datetime:

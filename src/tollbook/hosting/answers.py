@@ -68,7 +68,7 @@ class Exchange:
 
 
 Page = Callable[[Exchange], Awaitable[None]]
-"""Answers the requests for one path besides the MCP endpoint, whatever their method."""
+"""Answers the requests for one path besides the MCP endpoint, whatever their method, but for OPTIONS."""
 
 
 class Refusal(Exception):

@@ -120,7 +120,7 @@ class Host:
         except StoreDown as fault:
             trace.outcome = "refused"
             _log.warning("the session store is down", extra={"reason": str(fault)})
-            await _fail(exchange, 503, "Sessions cannot be reached just now. Try again.")
+            await _fail(exchange, 503, "The server's store cannot be reached just now. Try again.")
         except Exception:
             trace.outcome = "refused"
             _log.exception("a request failed")
@@ -134,13 +134,14 @@ class Host:
         if path == "/healthz" and method in ("GET", "HEAD"):
             await exchange.answer(_HEALTHY)
             return
-        if (page := self._pages.get(path)) is not None:
-            await page(exchange)
-            return
-        if path != self._settings.path:
+        page = self._pages.get(path)
+        if page is None and path != self._settings.path:
             raise Refusal(404, f"There is nothing here. The MCP endpoint is {self._settings.path}.")
         if method == "OPTIONS":
             await exchange.answer(preflight())
+            return
+        if page is not None:
+            await page(exchange)
             return
         exchange.caller = await self._authenticate(exchange.scope)
         set_caller(exchange.caller)

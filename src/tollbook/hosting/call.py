@@ -45,9 +45,11 @@ class Call:
         settings: HostSettings,
         journal: Journal | None = None,
         log_level: str | None = None,
+        *,
+        caller_id: str = "",
     ) -> None:
         self.id = secrets.token_urlsafe(12)
-        self.session_id, self.journal = session_id, journal
+        self.session_id, self.journal, self.caller_id = session_id, journal, caller_id
         self.request_ids = tuple(request.id for request in requests)
         self.outcome, self.code = "", 0
         self.out = Outflow(self.id, settings.kept_bytes, journal)

@@ -44,6 +44,10 @@ class Calls:
             raise Refusal(503, "This instance is stopping. Try again.", jsonrpc.INTERNAL_ERROR, headers=_SOON)
         if len(self._calls) >= self._settings.running_calls:
             raise Refusal(503, "Too many calls are running. Try again later.", jsonrpc.INTERNAL_ERROR, headers=_SOON)
+        if call.caller_id and len(self._calls) >= self._settings.calls_per_caller:
+            his = sum(each.caller_id == call.caller_id for each in self._calls.values())
+            if his >= self._settings.calls_per_caller:
+                raise Refusal(429, f"This caller has {his:,} calls running, and may have no more.", headers=_SOON)
         self._calls[call.id] = call  # it takes its room before anything else can
         if call.journal is not None:
             await self._open(call, call.journal)

@@ -196,7 +196,9 @@ class Handshake:
                 return await self._set_log_level(session, request)
             return await self._kernel.answer(exchange.scope, request, _client_of(session), call)
 
-        return Call(requests, session.id, answer, self._settings, journal, session.log_level)
+        return Call(
+            requests, session.id, answer, self._settings, journal, session.log_level, caller_id=exchange.caller.id
+        )
 
     async def _batch(self, exchange: Exchange, documents: list[Any]) -> None:
         """A batch's requests are answered one after the other, on one stream."""

@@ -62,7 +62,7 @@ class Modern:
             return await self._kernel.answer(exchange.scope, request, client, call)
 
         # The specification has a closed stream cancel the call.
-        call = Call((request,), None, answer, self._settings)
+        call = Call((request,), None, answer, self._settings, caller_id=exchange.caller.id)
         await answer_alone(self._calls, call, exchange, lambda code: sdk.HTTP_STATUS.get(code, 200))
 
 

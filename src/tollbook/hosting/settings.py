@@ -18,6 +18,7 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
         sessions_per_owner: sessions that one owner may have at once; 429 beyond.
         sessions_in_all: sessions in all, counted anew every ten seconds; 503 beyond.
         running_calls: calls that may run in this instance at once; 503 beyond.
+        calls_per_caller: those among them that may be of one caller, where callers prove who they are; 429 beyond.
         call_limit_s: seconds after which a call is cancelled.
         unheard_s: seconds that a call of the handshake era goes on while no one listens to it.
         kept_s: seconds that the events of a call are kept after its result.
@@ -35,6 +36,7 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
     sessions_per_owner: int = 1000
     sessions_in_all: int = 10_000
     running_calls: int = 512
+    calls_per_caller: int = 64
     call_limit_s: float = 900
     unheard_s: float = 60
     kept_s: float = 300

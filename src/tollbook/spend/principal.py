@@ -12,7 +12,8 @@ _ARN = re.compile(r"arn:aws[a-z-]*:(?:iam|sts)::\d*:(.+)", re.DOTALL)
 def session_of(arn: str | None) -> str:
     """Who called, a role with its session: `user/alice`, `role/rag-api/i-0abc`, `root`, `federated-user/carol`.
 
-    A user's path is kept (`user/ci/deploy-bot`). `unknown` without an ARN; one of no known form stays itself.
+    A user's path is kept (`user/ci/deploy-bot`), and a role's is not: the ARN of its sessions has none, and what
+    follows `role/NAME` is a session's name. `unknown` without an ARN; one of no known form stays itself.
     """
     if not arn:
         return UNKNOWN
@@ -20,6 +21,8 @@ def session_of(arn: str | None) -> str:
     if found is None:
         return arn
     kind, slash, name = found[1].partition("/")
+    if slash and kind == "role":
+        return f"role/{name.rpartition('/')[2]}"
     return f"role/{name}" if slash and kind == "assumed-role" else found[1]
 
 
@@ -30,5 +33,4 @@ def without_session(session: str) -> str:
 
 def principal_of(arn: str | None) -> str:
     """Who called. The sessions of a role are one principal: there may be millions of them."""
-    # Only a session's ARN ends with a session; a role's own may hold a path.
-    return without_session(session_of(arn)) if ":assumed-role/" in (arn or "") else session_of(arn)
+    return without_session(session_of(arn))

@@ -178,7 +178,8 @@ class _Server(MCPServer[Any]):
         self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """Reads a resource. A page of a report says itself what it is: of a template, the SDK knows one type only."""
-        found = await super().read_resource(uri, context)
+        with audited("resources/read", self._rules):
+            found = await super().read_resource(uri, context)
         return found if isinstance(found, InputRequiredResult) else [_labelled(each) for each in found]
 
 

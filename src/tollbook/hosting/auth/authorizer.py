@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -28,7 +28,7 @@ from tollbook.hosting.auth.issuer import Fetch, Issuer
 from tollbook.hosting.auth.keys import KeySet
 from tollbook.hosting.auth.settings import AuthSettings, allows, auth_settings_from
 from tollbook.hosting.log import log_as_json
-from tollbook.hosting.stores import open_store
+from tollbook.hosting.stores import opener_of
 
 Result = TypeVar("Result")
 
@@ -45,16 +45,22 @@ class Authorizer:
     """Says of an event of API Gateway who sent it."""
 
     def __init__(
-        self, settings: AuthSettings, store: Store | None = None, *, get: Fetch = fetch, clock: Clock = time.time
+        self,
+        settings: AuthSettings,
+        open_store: Callable[[Clock], Store] | None = None,
+        *,
+        get: Fetch = fetch,
+        clock: Clock = time.time,
     ) -> None:
         """Asks nobody yet.
 
         Args:
-            store: where API keys are; without one none is accepted.
+            open_store: opens the store where API keys are, once somebody sends one; without it none is accepted.
         """
-        self._settings, self._store, self._clock = settings, store, clock
+        self._settings, self._open_store, self._clock = settings, open_store, clock
         self._issuer, self._keys, self._remembered = Issuer(settings, get), KeySet(), token.Remembered()
-        self._api_keys = None if store is None else ApiKeys(store, clock)
+        self._store: Store | None = None
+        self._api_keys: ApiKeys | None = None
         self._run = _Runner()
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +99,7 @@ class Authorizer:
         if not credential:
             raise token.BadToken("no bearer token")
         if is_api_key(credential):
-            caller = self._run(self._api_keys.caller(credential)) if self._api_keys else None
+            caller = self._owner_of(credential)
             if caller is None:
                 raise token.BadToken("API key")
             return caller
@@ -110,6 +116,14 @@ class Authorizer:
         caller = token.verified(unsigned, key)
         self._remembered.add(credential, caller, now)
         return caller
+
+    def _owner_of(self, key: str) -> Caller | None:
+        if self._api_keys is None:
+            if self._open_store is None:
+                return None
+            self._store = self._open_store(self._clock)
+            self._api_keys = ApiKeys(self._store, self._clock)
+        return self._run(self._api_keys.caller(key))
 
     def _ask(self, now: float) -> None:
         self._keys.ask(now)
@@ -177,7 +191,7 @@ def _log_refusal(fault: Exception) -> None:
     match fault:
         case token.BadToken():
             _log.info("refused", extra={"reason": fault.reason})
-        case StoreDown():
+        case StoreDown() | UsageError():
             _log.warning("API keys cannot be looked up", extra={"reason": str(fault)})
         case _:
             _log.error("an event could not be answered", extra={"reason": type(fault).__name__})
@@ -212,4 +226,5 @@ def _authorizer() -> Authorizer:
     """
     log_as_json(os.environ.get("LOG_LEVEL") or "info")
     settings, where = auth_settings_from(os.environ), os.environ.get("SESSION_STORE")
-    return Authorizer(settings, open_store(where) if where else None)
+    # It is opened when it is needed: boto3 takes longer to start than all else together.
+    return Authorizer(settings, opener_of(where) if where else None)

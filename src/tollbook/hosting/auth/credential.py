@@ -8,6 +8,11 @@ from typing import Final
 _BEARER: Final = re.compile(rb"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 
 
+def is_bearer(header: bytes) -> bool:
+    """Whether an Authorization header is of the one scheme that is accepted, whatever it holds."""
+    return header[:6].lower() == b"bearer" and header[6:7] in (b"", b" ", b"\t")
+
+
 def bearer(headers: Sequence[bytes]) -> str:
     """The credential in the Authorization headers of a request; empty if there is none to be had.
 

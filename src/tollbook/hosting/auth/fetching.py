@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -20,7 +21,7 @@ class NotFetched(Exception):
 
 
 def fetch(url: str, patience_s: float = PATIENCE_S) -> bytes:
-    """The document at `url`, an http or https address, within `patience_s` seconds in all.
+    """The document at `url`, an http or https address, within `patience_s` seconds once its name was looked up.
 
     Redirects are not followed: they would let whoever answers choose what is read.
 
@@ -28,31 +29,15 @@ def fetch(url: str, patience_s: float = PATIENCE_S) -> bytes:
         NotFetched: it cannot be had, is longer than `LARGEST_DOCUMENT`, or takes too long.
     """
     parts = urlsplit(url)
-    ends = time.monotonic() + patience_s
     try:
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        connected = socket.create_connection((host, port), timeout=patience_s)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        ends = time.monotonic() + patience_s
+        connected = _connected([str(address[0]) for *_, address in found], port, ends)
     except (OSError, ValueError) as fault:  # a name or a port that there cannot be is a ValueError
         raise NotFetched(f"{parts.netloc} cannot be reached: {type(fault).__name__}") from fault
-    is_tls = parts.scheme == "https"
     try:
-        # The handshake comes later: wrapping empties `connected`, and the watchdog must hold what took its place.
-        line = (
-            _trust().wrap_socket(connected, server_hostname=host, do_handshake_on_connect=False)
-            if is_tls
-            else connected
-        )
-    except (OSError, ValueError) as fault:
-        connected.close()
-        raise NotFetched(f"{parts.netloc}: {type(fault).__name__}") from fault
-    # A time-out of the socket bounds each wait. Who sends a byte now and then is stopped by this alone.
-    watchdog = threading.Timer(max(0.0, ends - time.monotonic()), _cut, (line,))
-    watchdog.daemon = True
-    watchdog.start()
-    try:
-        with line:
-            if isinstance(line, ssl.SSLSocket):
-                line.do_handshake()
+        with _cut_when_late(connected, ends, host if parts.scheme == "https" else "") as line:
             document = _answered(line, parts)
             if time.monotonic() >= ends:  # what was cut may look whole, where no length was told
                 raise TimeoutError
@@ -60,8 +45,45 @@ def fetch(url: str, patience_s: float = PATIENCE_S) -> bytes:
     except (OSError, ValueError, http.client.HTTPException) as fault:
         why = "no whole answer in time" if time.monotonic() >= ends else type(fault).__name__
         raise NotFetched(f"{parts.netloc}: {why}") from fault
-    finally:
-        watchdog.cancel()
+
+
+def _connected(addresses: Iterable[str], port: int, ends: float) -> socket.socket:
+    """A connection to the first address that takes one. `create_connection` would give each of them the whole time.
+
+    Raises:
+        OSError: none does in time.
+    """
+    fault: OSError = TimeoutError()
+    for address in addresses:
+        if (left := ends - time.monotonic()) <= 0:
+            break
+        try:
+            return socket.create_connection((address, port), timeout=left)
+        except OSError as raised:
+            fault = raised
+    raise fault
+
+
+@contextlib.contextmanager
+def _cut_when_late(connected: socket.socket, ends: float, tls_name: str) -> Iterator[socket.socket]:
+    """The connection, under TLS where a name is given; it is cut when the time ends.
+
+    A time-out of the socket bounds each wait only: whoever sends a byte now and then would never be late.
+    """
+    line = connected
+    with contextlib.ExitStack() as held:
+        held.callback(connected.close)
+        if tls_name:
+            # The handshake comes later: wrapping empties `connected`, and what took its place must be cut in time.
+            line = _trust().wrap_socket(connected, server_hostname=tls_name, do_handshake_on_connect=False)
+            held.callback(line.close)
+        watchdog = threading.Timer(max(0.0, ends - time.monotonic()), _cut, (line,))
+        watchdog.daemon = True
+        held.callback(watchdog.cancel)
+        watchdog.start()
+        if isinstance(line, ssl.SSLSocket):
+            line.do_handshake()
+        yield line
 
 
 def _answered(line: socket.socket, url: SplitResult) -> bytes:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from tollbook.core.caller import Caller
 from tollbook.core.errors import StoreDown
@@ -13,14 +13,14 @@ from tollbook.hosting.answers import Answer, Exchange, Page, Refusal, Scope
 from tollbook.hosting.auth import metadata, token
 from tollbook.hosting.auth.apikeys import ApiKeys, is_api_key
 from tollbook.hosting.auth.challenge import Challenges, too_many
-from tollbook.hosting.auth.credential import bearer
+from tollbook.hosting.auth.credential import bearer, is_bearer
 from tollbook.hosting.auth.fetching import PATIENCE_S, NotFetched
 from tollbook.hosting.auth.issuer import Issuer
 from tollbook.hosting.auth.keys import FRESH_S, PAUSE_S, USABLE_S, Key, KeySet
 from tollbook.hosting.auth.settings import AuthSettings, allows
 from tollbook.hosting.auth.throttle import Throttle
 
-Keys = Callable[[], Awaitable[bytes]]
+FetchKeys = Callable[[], Awaitable[bytes]]
 """Gives an issuer's key set as he writes it; raises NotFetched, or StoreDown where it lies in a store."""
 
 _log: Final = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Gate:
         store: Store,
         *,
         path: str = "/mcp",
-        keys: Keys | None = None,
+        keys: FetchKeys | None = None,
         clock: Clock = time.time,
     ) -> None:
         """Asks nobody yet.
@@ -56,7 +56,7 @@ class Gate:
         self._places = metadata.places_of(settings.public_url, path)
         self._challenges = Challenges(self._places.document, settings.scopes)
         self._remembered = token.Remembered()
-        self._keys = _Keys(keys or self._keys_from_afar, self._remembered.forget, clock)
+        self._keys = _IssuerKeys(keys or self._keys_from_afar, self._remembered.forget, clock)
         self._api_keys = ApiKeys(store, clock)
         self._throttle = Throttle()
         self._shim = _Shim(self._settings, self._places, self._issuer, clock)
@@ -76,18 +76,20 @@ class Gate:
             StoreDown: an API key cannot be looked up.
         """
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        if not given:
+        if not any(map(is_bearer, given)):
             raise self._challenges.login()
         now = self._clock()
         credential = bearer(given)
-        caller = self._remembered.get(credential, now) if credential else None
+        caller = self._remembered.get(credential, now)
         if caller is None:
             peer = (scope.get("client") or ("",))[0]
-            if wait_s := self._throttle.wait_s(peer, now):
+            wait_s = self._throttle.wait_s(peer, now)
+            if wait_s and not self._remembered.knew(credential, now):
                 raise too_many(wait_s)
             try:
                 caller = await self._verified(credential, now)
             except token.BadToken as bad:
+                self._remembered.drop(credential)
                 if self._keys.are_usable or bad.reason != UNKNOWN_KEY:  # else it may be good, and the issuer is away
                     self._throttle.failed(peer, now)
                 raise self._challenges.invalid(bad.reason) from None
@@ -102,6 +104,7 @@ class Gate:
             caller = await self._api_keys.caller(credential)
             if caller is None:
                 raise token.BadToken("API key")
+            self._remembered.add(credential, caller, now, is_believed=False)  # by the next time it may be revoked
             return caller
         unsigned = token.read(credential, self._settings.rules, now)
         key = await self._keys.get(unsigned.kid, unsigned.algorithm)
@@ -115,23 +118,54 @@ class Gate:
         return await asyncio.to_thread(self._issuer.keys)
 
 
-class _Keys:
-    """An issuer's keys, and one request to him at a time."""
+class _Asking:
+    """Asks an issuer for something, once at a time, whoever waits for it."""
 
-    def __init__(self, get: Keys, forget: Callable[[], None], clock: Clock) -> None:
+    def __init__(self, what: str, ask: Callable[[], Awaitable[None]]) -> None:
+        self._what, self._ask = what, ask
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._try())
+
+    async def wait(self) -> None:
+        """Waits for the answer, if it was asked for. Who leaves meanwhile does not end what others wait for."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    async def _try(self) -> None:
+        try:
+            # Two places of the metadata, then the keys; and no name is looked up for ever.
+            async with asyncio.timeout(3 * PATIENCE_S + 1):
+                await self._ask()
+        except (NotFetched, StoreDown, ValueError, TimeoutError) as fault:
+            _log.warning(
+                f"the issuer's {self._what} cannot be had", extra={"reason": str(fault) or type(fault).__name__}
+            )
+        except Exception:
+            _log.exception(f"the issuer's {self._what} could not be read")
+        finally:
+            self._task = None
+
+
+class _IssuerKeys:
+    """An issuer's keys. Old ones are good while he is asked for new ones, and while he is away."""
+
+    def __init__(self, get: FetchKeys, forget: Callable[[], None], clock: Clock) -> None:
         self._get, self._forget, self._clock = get, forget, clock
         self._set = KeySet()
-        self._asking: asyncio.Task[None] | None = None
+        self._asking = _Asking("keys", self._ask)
 
     async def get(self, kid: str, algorithm: str) -> Key | None:
-        """The key of that id, if the issuer has it. Old ones are good while he is asked, and while he is away."""
+        """The key of that id, if the issuer has it."""
         now = self._clock()
-        if self._asking is None and self._set.is_due(kid, algorithm, now):
+        if self._set.is_due(kid, algorithm, now):
             self._set.ask(now)
-            self._asking = asyncio.create_task(self._ask())
+            self._asking.begin()
         found = self._set.find(kid, algorithm, now)
-        if found is None and self._asking is not None:
-            await asyncio.shield(self._asking)  # who leaves does not end what others wait for
+        if found is None:
+            await self._asking.wait()
             found = self._set.find(kid, algorithm, self._clock())
         return found
 
@@ -140,47 +174,39 @@ class _Keys:
         return self._set.is_usable(self._clock())
 
     async def _ask(self) -> None:
-        try:
-            async with asyncio.timeout(2 * PATIENCE_S + 1):  # metadata, then keys; and no name is looked up for ever
-                document = await self._get()
-            if self._set.take(document, self._clock()):
-                self._forget()
-        except (NotFetched, StoreDown, ValueError, TimeoutError) as fault:
-            _log.warning("the issuer's keys cannot be had", extra={"reason": str(fault) or type(fault).__name__})
-        finally:
-            self._asking = None
+        if self._set.take(await self._get(), self._clock()):
+            self._forget()
 
 
 class _Shim:
-    """The authorization server's metadata, made whole."""
+    """The authorization server's metadata, made whole. An old one is good for as long as old keys are."""
 
     def __init__(self, settings: AuthSettings, places: metadata.Places, issuer: Issuer, clock: Clock) -> None:
         self._settings, self._places, self._issuer, self._clock = settings, places, issuer, clock
-        self._theirs: Mapping[str, Any] | None = None
+        self._document = b""
         self._read_at = self._asked_at = float("-inf")
-        self._turn = asyncio.Lock()
+        self._asking = _Asking("metadata", self._ask)
 
     async def page(self, exchange: Exchange) -> None:
         _check_method(exchange)
-        async with self._turn:
-            await self._refresh()
-        if self._theirs is None:
-            raise Refusal(503, "The authorization server cannot be reached.", headers=((b"retry-after", b"30"),))
-        await exchange.answer(Answer(200, metadata.shim_document(self._settings, self._places, self._theirs), _CACHED))
-
-    async def _refresh(self) -> None:
         now = self._clock()
-        if now < max(self._read_at + FRESH_S, self._asked_at + PAUSE_S):
-            return
-        self._asked_at = now
-        try:
-            async with asyncio.timeout(2 * PATIENCE_S + 1):
-                self._theirs = await asyncio.to_thread(self._issuer.metadata)
-            self._read_at = self._clock()
-        except (NotFetched, TimeoutError) as fault:
-            _log.warning("the issuer's metadata cannot be had", extra={"reason": str(fault) or type(fault).__name__})
-            if now >= self._read_at + USABLE_S:
-                self._theirs = None
+        if now >= max(self._read_at + FRESH_S, self._asked_at + PAUSE_S):
+            self._asked_at = now
+            self._asking.begin()
+        if not self._is_usable:
+            await self._asking.wait()
+        if not self._is_usable:
+            raise Refusal(503, "The authorization server cannot be reached.", headers=((b"retry-after", b"30"),))
+        await exchange.answer(Answer(200, self._document, _CACHED))
+
+    @property
+    def _is_usable(self) -> bool:
+        return self._clock() < self._read_at + USABLE_S
+
+    async def _ask(self) -> None:
+        theirs = await asyncio.to_thread(self._issuer.metadata)
+        self._document = metadata.shim_document(self._settings, self._places, theirs)
+        self._read_at = self._clock()
 
 
 _CACHED: Final = (_PUBLIC,)

@@ -17,7 +17,7 @@ RESOURCE: Final = "/.well-known/oauth-protected-resource"
 SERVER: Final = "/.well-known/oauth-authorization-server"
 OPENID: Final = "/.well-known/openid-configuration"
 
-_COPIED: Final = (
+_ADDRESSES: Final = (
     "authorization_endpoint",
     "token_endpoint",
     "jwks_uri",
@@ -25,6 +25,8 @@ _COPIED: Final = (
     "userinfo_endpoint",
     "end_session_endpoint",
     "registration_endpoint",
+)
+_COPIED: Final = (
     "client_id_metadata_document_supported",
     "scopes_supported",
     "response_types_supported",
@@ -101,9 +103,8 @@ def server_metadata(document: bytes, issuer: str) -> Mapping[str, Any]:
     # RFC 8414 §3.3: "MUST be identical"
     if found.get("issuer") != issuer:
         raise ValueError("the metadata is another issuer's")
-    for name in ("jwks_uri", "authorization_endpoint", "token_endpoint"):
-        if name in found and not _is_safe(found[name], issuer):
-            raise ValueError(f"the metadata's {name} is not an https address")
+    if "jwks_uri" in found and not _is_safe(found["jwks_uri"], issuer):
+        raise ValueError("the metadata's jwks_uri is not an https address")
     return found
 
 
@@ -112,23 +113,36 @@ def shim_document(settings: AuthSettings, places: Places, theirs: Mapping[str, A
 
     Cognito says neither that it knows PKCE nor that it serves clients without a secret, and does both.
     https://docs.aws.amazon.com/cognito/latest/developerguide/using-pkce-in-authorization-code.html
+
+    Raises:
+        ValueError: the issuer names himself in his responses, where clients would compare him with the shim; or he does
+            not say where his login is.
     """
-    shown = {name: theirs[name] for name in _COPIED if name in theirs}
+    if theirs.get("authorization_response_iss_parameter_supported"):  # RFC 9207 §2.4
+        raise ValueError("the issuer sends `iss`, so clients must read his own metadata: set AUTH_METADATA=direct")
+    addresses = {name: theirs[name] for name in _ADDRESSES if _is_safe(theirs.get(name), settings.rules.issuer)}
+    shown = {**addresses, **{name: theirs[name] for name in _COPIED if name in theirs}}
     if settings.login_domain:
         shown |= {name: f"https://{settings.login_domain}{path}" for name, path in _LOGIN.items()}
-    methods = theirs.get("token_endpoint_auth_methods_supported")
-    methods = methods if isinstance(methods, list) else []
+    # RFC 8414 §2 has this default.
+    methods = _listed(theirs, "token_endpoint_auth_methods_supported", "client_secret_basic")
+    challenges = _listed(theirs, "code_challenge_methods_supported", "S256")
+    if not shown.keys() >= {"authorization_endpoint", "token_endpoint"}:
+        raise ValueError("the metadata does not say where to log in")
     shown |= {
         "issuer": places.base,
-        "code_challenge_methods_supported": ["S256"],
+        "code_challenge_methods_supported": ["S256"] if "S256" in challenges else challenges,
         "token_endpoint_auth_methods_supported": [*methods, *(["none"] if "none" not in methods else [])],
     }
-    # What is absent counts as supported, or as not: RFC 8414 §2. Whoever needs `iss` in responses (RFC 9207) would
-    # compare it with us, who send none; so nothing is said of it.
     shown.setdefault("response_types_supported", ["code"])
     shown.setdefault("grant_types_supported", ["authorization_code", "refresh_token"])
     shown["scopes_supported"] = list(settings.offered_scopes)
     return msgspec.json.encode(shown)
+
+
+def _listed(theirs: Mapping[str, Any], name: str, default: str) -> Sequence[Any]:
+    found = theirs.get(name, [default])
+    return found if isinstance(found, list) else []
 
 
 def _is_safe(url: object, issuer: str) -> bool:

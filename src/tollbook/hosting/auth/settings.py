@@ -188,11 +188,17 @@ def _scope_words(text: str) -> tuple[str, ...]:
     return scopes
 
 
-def _client_ids(text: str) -> tuple[str, ...]:
-    clients = words(text)
-    if not clients or not all(_CLIENT.fullmatch(each.removesuffix(_NO_SCOPE)) for each in clients):
-        raise ValueError(f"ids of clients separated by commas are wanted, not '{text}'")
-    return clients
+def _client_ids(suffix: str = "") -> Callable[[str], tuple[str, ...]]:
+    """Reads ids of clients, which may end with `suffix`."""
+
+    def read(text: str) -> tuple[str, ...]:
+        clients = words(text)
+        ids = [each.removesuffix(suffix) for each in clients]
+        if not ids or not all(_CLIENT.fullmatch(each) and not each.endswith(_NO_SCOPE) for each in ids):
+            raise ValueError(f"ids of clients separated by commas are wanted, not '{text}'")
+        return clients
+
+    return read
 
 
 def _text(is_one: Callable[[str], object], wanted: str) -> Callable[[str], str]:
@@ -251,7 +257,7 @@ AUTH_SETTINGS: Final = (
         name="oauth_clients_without_aud",
         variable="OAUTH_CLIENTS_WITHOUT_AUD",
         metavar="CLIENTS",
-        read=_client_ids,
+        read=_client_ids(_NO_SCOPE),
         what="ids of clients whose tokens carry no audience, separated by commas: machines, password logins, pools of "
         "the Lite tier; ID:noscope for those whose tokens carry no scope of ours either",
         unset=(),
@@ -284,7 +290,7 @@ AUTH_SETTINGS: Final = (
         name="cognito_allowed_client_ids",
         variable="COGNITO_ALLOWED_CLIENT_IDS",
         metavar="IDS",
-        read=_client_ids,
+        read=_client_ids(),
         what="the app clients whose tokens are accepted, separated by commas; needed with Cognito",
         unset=(),
     ),

@@ -41,6 +41,9 @@ def _network(peer: str) -> str:
     if ":" not in peer:
         return peer
     try:
-        return str(ipaddress.ip_network((peer, 64), strict=False))
+        address = ipaddress.IPv6Address(peer.partition("%")[0])
     except ValueError:
         return peer
+    if address.ipv4_mapped is not None:  # as a socket that takes both kinds shows them
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((address, 64), strict=False))

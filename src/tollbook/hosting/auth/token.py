@@ -30,7 +30,7 @@ _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+") 
 # RFC 9068 §4 wants `at+jwt`. Issuers before it, Cognito among them, say `JWT` or nothing.
 _TYPES: Final = frozenset(("", "jwt", "at+jwt", "application/at+jwt"))
 _REMEMBERED: Final = 4096  # tokens
-_REMEMBERED_S: Final = 300.0
+_BELIEVED_S: Final = 300.0
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 # Whole seconds, up to the year 9999: RFC 7519 §2 allows fractions, and no issuer we serve writes them.
@@ -146,27 +146,33 @@ def verified(unsigned: Unsigned, key: Key) -> Caller:
 
 
 class Remembered:
-    """Tokens that were verified, by their hash, for five minutes, and never beyond their end."""
+    """Tokens that were verified, by their hash. They are believed for five minutes, and never beyond their end."""
 
     def __init__(self) -> None:
         self._callers: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
 
     def get(self, token: str, now: float) -> Caller | None:
-        digest = _digest(token)
-        found = self._callers.get(digest)
-        if found is None:
-            return None
-        caller, until = found
-        if now >= until:
-            del self._callers[digest]
-            return None
-        return caller
+        """Who sent a token, if it was verified lately."""
+        found = self._callers.get(_digest(token))
+        return found[0] if found is not None and now < found[1] else None
 
-    def add(self, token: str, caller: Caller, now: float) -> None:
-        until = min(now + _REMEMBERED_S, caller.expires or now)
-        self._callers[_digest(token)] = (caller, until)
+    def knew(self, token: str, now: float) -> bool:
+        """Whether a token was good once, and has not ended. To be believed it must be verified anew."""
+        found = self._callers.get(_digest(token))
+        return found is not None and now < (found[0].expires or now)
+
+    def add(self, token: str, caller: Caller, now: float, *, is_believed: bool = True) -> None:
+        """Notes that a token was verified; one that is not to be believed is only known."""
+        digest = _digest(token)
+        until = min(now + _BELIEVED_S, caller.expires or now) if is_believed else float("-inf")
+        self._callers[digest] = (caller, until)
+        self._callers.move_to_end(digest)
         if len(self._callers) > _REMEMBERED:
             self._callers.popitem(last=False)
+
+    def drop(self, token: str) -> None:
+        """Forgets a token that is good no more."""
+        self._callers.pop(_digest(token), None)
 
     def forget(self) -> None:
         """Forgets all, since a key they were verified with may be gone."""

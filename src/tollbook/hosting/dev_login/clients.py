@@ -17,26 +17,11 @@ OWN: Final = "tollbook"
 LOOPBACK: Final = ("127.0.0.1", "[::1]", "localhost")
 """This machine, as a URL has it."""
 
-_MOST: Final = 500
+_MOST: Final = 300
 _UNUSED_S: Final = 86_400.0
 _USED_S: Final = 90 * 86_400.0
-# A browser or the system itself does something with them.
-_NOT_PRIVATE: Final = frozenset(
-    (
-        "about",
-        "blob",
-        "data",
-        "file",
-        "filesystem",
-        "ftp",
-        "intent",
-        "javascript",
-        "vbscript",
-        "view-source",
-        "ws",
-        "wss",
-    )
-)
+_EDITORS: Final = frozenset(("cursor", "vscode", "vscode-insiders", "windsurf", "zed"))
+"""Schemes that are no domain's, of programs that are known to use them."""
 
 
 class Client(OAuthClientInformationFull):
@@ -91,7 +76,9 @@ class Clients:
             if fault := _fault_of(url):
                 raise RegistrationError("invalid_redirect_uri", fault)
         if await self._drawer.count() >= _MOST:
-            raise RegistrationError("invalid_client_metadata", "Too many clients have registered. Try again tomorrow.")
+            raise RegistrationError(
+                "invalid_client_metadata", "Too many clients have registered. Start the server with an empty store."
+            )
         client.token_endpoint_auth_method = "none"  # noqa: S105
         client.client_secret = client.client_secret_expires_at = None
         client.client_id_issued_at = int(self._clock())
@@ -135,6 +122,6 @@ def _fault_of(url: AnyUrl) -> str:
         case "http":  # RFC 8252 §7.3, §8.3
             return "" if url.host in LOOPBACK else "A redirect URI with http is on this machine: use https elsewhere."
         case scheme:
-            # RFC 8252 §7.1: the reverse of a domain name. Editors use their own name, and "//" after it.
-            is_private = "." in scheme or (url.host is not None and scheme not in _NOT_PRIVATE)
+            # RFC 8252 §7.1: the reverse of a domain name.
+            is_private = "." in scheme or scheme in _EDITORS
             return "" if is_private else "A redirect URI has http, https, or a scheme of the program's own."

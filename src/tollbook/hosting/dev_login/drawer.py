@@ -39,6 +39,11 @@ class Drawer(Generic[Kind]):
         """Says whether there was one; of two at once, one says so."""
         return await self._store.remove(self._partition, _hash(name))
 
+    async def remove_next(self) -> None:
+        """Removes the record that would end first."""
+        if found := await self._store.list(self._partition):
+            await self._store.remove(self._partition, min(found, key=lambda each: each.expires).key)
+
     async def count(self) -> int:
         return await self._store.count(self._partition)
 

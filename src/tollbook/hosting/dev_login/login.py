@@ -42,7 +42,6 @@ from tollbook.hosting.dev_login.metadata import (
 from tollbook.hosting.dev_login.provider import Provider
 from tollbook.hosting.dev_login.tickets import Asked
 from tollbook.hosting.dev_login.users import DevUser
-from tollbook.hosting.edge import preflight
 
 _LARGEST_BODY: Final = 16 << 10
 _SLOWEST_BODY_S: Final = 30.0
@@ -108,8 +107,8 @@ class DevLogin:
         self.pages: Mapping[str, Page] = {
             METADATA: _page(self._tell_metadata, "GET", "HEAD"),
             JWKS: _page(self._tell_keys, "GET", "HEAD"),
-            AUTHORIZE: _page(self._authorize, "GET"),
-            SIGN_IN: _page(self._sign_in, "GET", "POST"),
+            AUTHORIZE: self._for_a_person(_page(self._authorize, "GET")),
+            SIGN_IN: self._for_a_person(_page(self._sign_in, "GET", "POST")),
             TOKEN: _page(self._give_tokens, "POST"),
             REGISTER: _page(self._register, "POST"),
             REVOKE: _page(self._revoke, "POST"),
@@ -122,6 +121,21 @@ class DevLogin:
             StoreDown: the store is.
         """
         return await self._signer.jwks()
+
+    def _for_a_person(self, page: Page) -> Page:
+        """`page`, for whoever opens it in a window: no other page may read it, answer it, or load it unseen."""
+
+        async def answer(exchange: Exchange) -> None:
+            exchange.also = ()
+            origin = exchange.header(b"origin")
+            # https://w3c.github.io/webappsec-fetch-metadata/: what a browser says, and no script can.
+            fetched = (exchange.header(b"sec-fetch-mode"), exchange.header(b"sec-fetch-dest"))
+            own = (None, self.issuer, f"http://{exchange.header(b'host')}")
+            if origin not in own or fetched not in ((None, None), ("navigate", "document")):
+                raise Refusal(403, "This page is for people: open it in a window of its own.")
+            await page(exchange)
+
+        return answer
 
     async def _tell_metadata(self, _request: Request) -> Response:
         return _json(metadata(self.issuer, self._scopes))
@@ -239,11 +253,7 @@ def _page(endpoint: Endpoint, *methods: str) -> Page:
     """`endpoint` as the host calls it, for requests by these methods."""
 
     async def serve(exchange: Exchange) -> None:
-        method = exchange.scope["method"]
-        if method == "OPTIONS":
-            await exchange.answer(preflight())
-            return
-        if method not in methods:
+        if exchange.scope["method"] not in methods:
             allowed = ", ".join(methods)
             raise Refusal(405, f"Only {allowed} here.", headers=((b"allow", allowed.encode()),))
         try:

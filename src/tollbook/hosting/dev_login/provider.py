@@ -67,8 +67,8 @@ class Provider(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
             raise AuthorizeError("invalid_target", "Another resource's tokens are not made here.")
         if not _CHALLENGE.fullmatch(params.code_challenge):
             raise AuthorizeError("invalid_request", "code_challenge is no SHA-256 hash in base64url.")
-        if await self.pending.count() >= _MOST_PENDING:
-            raise AuthorizeError("temporarily_unavailable", "Too many sign-ins are open. Try again in ten minutes.")
+        if await self.pending.count() >= _MOST_PENDING:  # the oldest goes, so that nobody can fill it for others
+            await self.pending.remove_next()
         asked = Asked(
             client_id=client.client_id,
             client_name=client.client_name or "",
@@ -108,7 +108,7 @@ class Provider(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
     ) -> OAuthToken:
         ticket = await self._tickets.use("code", authorization_code.code, client.client_id)
         if ticket is None:
-            raise TokenError("invalid_grant", "The code was used.")
+            raise TokenError("invalid_grant", "The code was used, or what it gave has ended.")
         return await self._tokens(client, ticket.grant, ticket.grant.scopes)
 
     async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
@@ -122,7 +122,7 @@ class Provider(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
     ) -> OAuthToken:
         ticket = await self._tickets.use("refresh", refresh_token.token, client.client_id)
         if ticket is None:
-            raise TokenError("invalid_grant", "The refresh token was used.")
+            raise TokenError("invalid_grant", "The refresh token was used, or its grant has ended.")
         return await self._tokens(client, ticket.grant, tuple(scopes))
 
     async def load_access_token(self, token: str) -> None:

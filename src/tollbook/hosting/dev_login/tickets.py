@@ -79,23 +79,22 @@ class Tickets:
     async def issue(self, kind: Kind, grant: Grant, asked: Asked | None = None) -> str:
         """A new ticket for a grant."""
         text, now = secrets.token_urlsafe(32), self._clock()
-        # Kept beyond its end, so that a copy is known for one as long as the grant may live.
+        # Also a code is kept for a day, so that a copy of it is known for one after its minute too.
         await self._tickets.add(text, Ticket(kind, grant, asked, now + _LIVES_S[kind]), now + _GRANT_S)
         return text
 
     async def find(self, kind: Kind, text: str, client_id: str) -> Ticket | None:
-        """The ticket of that text, if it is good and that client's."""
+        """The ticket of that text, if it is that client's, and neither used nor too old."""
         ticket = await self._tickets.get(text)
         if ticket is None or ticket.kind != kind or ticket.grant.client_id != client_id:
             return None
         if await self._used.get(text) is not None:
             await self.end(ticket.grant)
             return None
-        is_good = self._clock() < ticket.until and await self._live.get(ticket.grant.id)
-        return ticket if is_good else None
+        return ticket if self._clock() < ticket.until else None
 
     async def use(self, kind: Kind, text: str, client_id: str) -> Ticket | None:
-        """The same, and nobody can use it after that. Of two at once, one gets it; the other ends its grant."""
+        """The same, if its grant lives; it is used then. Of two at once one gets it, and the grant ends."""
         ticket = await self.find(kind, text, client_id)
         if ticket is None:
             return None
@@ -103,7 +102,6 @@ class Tickets:
         if not await self._used.add(text, True, until):
             await self.end(ticket.grant)
             return None
-        # Not where it has ended meanwhile.
         return ticket if await self._live.replace(ticket.grant.id, True, until) else None
 
     async def end(self, grant: Grant) -> None:

@@ -2,6 +2,8 @@
 
 import re
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from tollbook.core.errors import UsageError
@@ -19,26 +21,47 @@ def open_store(text: str, clock: Clock = time.time) -> Store:
     Raises:
         UsageError: `text` names none.
     """
+    return opener_of(text)(clock)
+
+
+def opener_of(text: str) -> Callable[[Clock], Store]:
+    """What opens the store that `text` names, which may need more than whoever never opens it should wait for.
+
+    Raises:
+        UsageError: `text` names none. That boto3 is not there is said only when a table is opened.
+    """
     kind, _, name = text.partition(":")
     if text == "memory":
-        from tollbook.hosting.stores.memory import MemoryStore
-
-        return MemoryStore(clock)
+        return _open_memory
     if kind == "sqlite" and name:
-        from tollbook.hosting.stores.sqlite import SqliteStore
-
-        return SqliteStore(name, clock)
+        return partial(_open_sqlite, name)
     if kind == "dynamodb" and _TABLE_NAME.fullmatch(name):
-        try:
-            from tollbook.hosting.stores.dynamodb import DynamodbStore
-        except ImportError as fault:
-            raise UsageError(f"'{text}' needs boto3. Install it beside tollbook.") from fault
-
-        return DynamodbStore(name, clock)
+        return partial(_open_dynamodb, name)
     raise UsageError(
         f"'{text}' is no store. Use memory, sqlite:PATH, or dynamodb:TABLE with a table's name of 3 to 255 "
         "letters, digits, '_', '.' and '-'."
     )
+
+
+def _open_memory(clock: Clock) -> Store:
+    from tollbook.hosting.stores.memory import MemoryStore
+
+    return MemoryStore(clock)
+
+
+def _open_sqlite(path: str, clock: Clock) -> Store:
+    from tollbook.hosting.stores.sqlite import SqliteStore
+
+    return SqliteStore(path, clock)
+
+
+def _open_dynamodb(table: str, clock: Clock) -> Store:
+    try:
+        from tollbook.hosting.stores.dynamodb import DynamodbStore
+    except ImportError as fault:
+        raise UsageError(f"'dynamodb:{table}' needs boto3. Install it beside tollbook.") from fault
+
+    return DynamodbStore(table, clock)
 
 
 def keys_between(prefix: str, after: str) -> tuple[str, str]:

@@ -227,6 +227,41 @@ class TestTheLimit:
             assert [text_of(each) for each in await asyncio.gather(*running)] == ["finished", "finished"]
             assert text_of(await call("greet", name="Ann")) == "Hello, Ann!"
 
+    @pytest.mark.parametrize("is_modern", [True, False])
+    async def test_of_one_callers_calls_leaves_room_for_others(
+        self, http: httpx2.AsyncClient, stage: Stage, is_modern: bool, serve: Serve
+    ) -> None:
+        async with serve(HostSettings(calls_per_caller=2), authenticate=bearers) as url:
+            http.headers["authorization"] = "Bearer ann"
+            session = await initialize(http, url)
+
+            async def call(name: str, /, **arguments: Any) -> httpx2.Response:
+                if not is_modern:
+                    return await session.send(url, tool(name, **arguments))
+                whole, headers = modern(tool(name, **arguments))
+                return await http.post(url, json=whole, headers=headers)
+
+            running = [asyncio.create_task(call("slow")) for _ in range(2)]
+            await until(lambda: stage.entered == 2)
+            said = "This caller has 2 calls running, and may have no more."
+            assert is_full(await call("greet", name="Ann"), 429, said)
+            whole, headers = modern(tool("greet", name="Bob"))
+            other = await http.post(url, json=whole, headers={**headers, "authorization": "Bearer bob"})
+            assert text_of(other) == "Hello, Bob!"
+            stage.go.set()
+            await asyncio.gather(*running)
+            assert text_of(await call("greet", name="Ann")) == "Hello, Ann!"
+
+    async def test_of_one_callers_calls_is_nobodys_where_nobody_is_known(
+        self, http: httpx2.AsyncClient, stage: Stage, serve: Serve
+    ) -> None:
+        async with serve(HostSettings(calls_per_caller=2)) as url:
+            whole, headers = modern(tool("slow"))
+            running = [asyncio.create_task(http.post(url, json=whole, headers=headers)) for _ in range(5)]
+            await until(lambda: stage.entered == 5)
+            stage.go.set()
+            assert {response.status_code for response in await asyncio.gather(*running)} == {200}
+
     async def test_of_running_calls_holds_for_those_that_come_at_once(
         self, http: httpx2.AsyncClient, stage: Stage, clock: SetClock, serve: Serve
     ) -> None:

@@ -82,7 +82,8 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": record.getMessage(),
+            # What others write into their sentences may be what a caller sent; the sentences alone are not.
+            "event": record.getMessage() if record.name.partition(".")[0] == "tollbook" else str(record.msg),
         }
         fields |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info and record.exc_info[1] is not None:

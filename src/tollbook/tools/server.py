@@ -127,13 +127,18 @@ class _Server(MCPServer[Any]):
             ToolError: with one sentence that says what to do.
             UnexpectedToolError: with one that says nothing of the cause, which `__cause__` holds.
         """
-        with audited(name, self._rules):
-            return await self._call(name, arguments, context)
+        known = await self._arguments_of(name)
+        # A name that is none may be anything, a token that was put in its place too.
+        with audited("?" if known is None else name, self._rules):
+            return await self._call(name, arguments, context, known)
 
     async def _call(
-        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        context: Context[Any, Any] | None,
+        known: Mapping[str, Any] | None,
     ) -> CallToolResult | InputRequiredResult:
-        known = await self._arguments_of(name)
         given = {key: value for key, value in arguments.items() if value is not None}
         if known is not None and (unknown := given.keys() - known.keys()):
             names = ", ".join(sorted(map(_echo, unknown))[:_LISTED])

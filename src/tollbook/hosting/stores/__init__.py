@@ -37,8 +37,9 @@ def opener_of(text: str) -> Callable[[Clock], Store]:
         return partial(_open_sqlite, name)
     if kind == "dynamodb" and _TABLE_NAME.fullmatch(name):
         return partial(_open_dynamodb, name)
+    shown = f"{kind}:…" if "@" in text else text  # before an @ there may be a password
     raise UsageError(
-        f"'{text}' is no store. Use memory, sqlite:PATH, or dynamodb:TABLE with a table's name of 3 to 255 "
+        f"'{shown}' is no store. Use memory, sqlite:PATH, or dynamodb:TABLE with a table's name of 3 to 255 "
         "letters, digits, '_', '.' and '-'."
     )
 

@@ -357,7 +357,8 @@ class TestThreat24:
 
     @pytest.mark.parametrize("name", FORGERIES[24])
     async def test_threat_24_a_token_of_odd_parts_is_refused(self, refuses: Refuses, name: str) -> None:
-        assert await refuses(24, name, "malformed", "too long", "signature", "no bearer token")
+        is_whole = name in ("payload of another", "signature cut", "signature changed")
+        assert await refuses(24, name, *(["signature"] if is_whole else ["malformed", "too long", "no bearer token"]))
 
     BODIES: Final[Mapping[str, Callable[[bytes], bytes]]] = {
         "100,000 brackets": lambda _: b"[" * 100_000,

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tollbook.app.settings import DEV_LOGIN, ServerSettings, is_loopback
+from tollbook.app.settings import DEV_LOGIN, ServerSettings
 from tollbook.core.caller import Caller
+from tollbook.core.loopback import is_loopback
 from tollbook.core.stores import Store
 from tollbook.hosting.answers import Exchange, Page, Refusal, Scope
 from tollbook.hosting.app import Authenticate, anyone

@@ -11,6 +11,7 @@ import msgspec
 from platformdirs import user_state_path
 
 from tollbook.app import people
+from tollbook.core import loopback
 from tollbook.core.errors import UsageError
 from tollbook.core.settings import Setting, choice, read_values, seconds, whole, words
 from tollbook.hosting.auth.settings import AUTH_SETTINGS, AuthSettings, auth_settings
@@ -21,8 +22,6 @@ NO_LOGIN: Final = "none"
 DEV_LOGIN: Final = "dev"
 OAUTH: Final = ("oauth", "lambda")
 """The same to the server: with `lambda` an authorizer stands in front of it too, and is not believed."""
-
-_ANY_LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +57,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
-        return is_loopback(self.host)
+        return loopback.is_loopback(self.host)
 
     @property
     def local_url(self) -> str:
@@ -119,14 +118,14 @@ def _likely(auth: Mapping[str, Any], host: str) -> str:
     """The way to log in where none was named; empty where that would not be safe."""
     if any(auth[name] for name in ("oauth_issuer", "cognito_user_pool_id", "cognito_region")):
         return OAUTH[0]
-    return NO_LOGIN if is_loopback(host) else ""
+    return NO_LOGIN if loopback.is_loopback(host) else ""
 
 
 def _names_of(host: str, public_url: str) -> tuple[str, ...]:
     """The Host headers that are served where none were named: those by which this server is known to be called."""
     named = (urlsplit(public_url).netloc,) if public_url else ()
     own = f"[{host}]:*" if ":" in host else f"{host}:*"
-    return tuple(dict.fromkeys((*named, *_LOOPBACK_HOSTS, own))) if is_loopback(host) else named
+    return tuple(dict.fromkeys((*named, *_LOOPBACK_HOSTS, own))) if loopback.is_loopback(host) else named
 
 
 def _contradictions(settings: ServerSettings) -> Sequence[str]:
@@ -162,7 +161,7 @@ def _too_open(settings: ServerSettings) -> Iterable[str]:
         "--allowed-origins (ALLOWED_ORIGINS)": map(_host_in, settings.allowed_origins),
     }
     for label, hosts in names.items():
-        if any(not is_loopback(host) for host in hosts):
+        if any(not loopback.is_loopback(host) for host in hosts):
             yield f"{label}: the development login believes everyone, so only names of this machine may be there."
 
 
@@ -170,18 +169,6 @@ def _host_in(name: str) -> str:
     """The host in a Host header or an origin, without port and brackets."""
     host = re.sub(r"^https?://", "", name)
     return host[1 : host.index("]")] if host.startswith("[") else host.partition(":")[0]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address, or `localhost`, is this machine's alone."""
-    import ipaddress  # only a server needs it
-
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
 
 
 def _now(text: str) -> datetime:
@@ -225,7 +212,7 @@ def _keys(text: str) -> tuple[str, ...]:
 
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)(:(\d{1,5}|\*))?")
-_LOOPBACK_HOSTS: Final = tuple(f"{name}:*" for name in _ANY_LOOPBACK)
+_LOOPBACK_HOSTS: Final = tuple(f"{name}:*" for name in loopback.NAMES)
 _METHOD: Final = Setting(
     name="auth",
     variable="AUTH_METHOD",
@@ -314,7 +301,7 @@ _SERVING: Final = (
         metavar="ORIGINS",
         read=_origins,
         what="origins of web pages that may call, separated by commas",
-        default=",".join(f"http://{name}:*" for name in _ANY_LOOPBACK),
+        default=",".join(f"http://{name}:*" for name in loopback.NAMES),
     ),
     Setting(
         name="session_store",

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from tollbook.core import loopback
+
 
 class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How an MCP server is hosted.
@@ -28,8 +30,8 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     path: str = "/mcp"
-    allowed_hosts: tuple[str, ...] = ("127.0.0.1:*", "localhost:*", "[::1]:*")
-    allowed_origins: tuple[str, ...] = ("http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*")
+    allowed_hosts: tuple[str, ...] = tuple(f"{name}:*" for name in loopback.NAMES)
+    allowed_origins: tuple[str, ...] = tuple(f"http://{name}:*" for name in loopback.NAMES)
     largest_body: int = 4 << 20
     deepest_body: int = 64
     session_idle_s: float = 1800

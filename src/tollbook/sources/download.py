@@ -1,11 +1,10 @@
 """A file from the web, if it can be had safely."""
 
-import contextlib
-import ipaddress
 import time
 from typing import TYPE_CHECKING, Final
 
 from tollbook.core.errors import SourceError
+from tollbook.core.loopback import is_loopback
 
 if TYPE_CHECKING:
     import httpx2
@@ -54,15 +53,9 @@ def download(url: str, *, timeout_s: float = 30, limit: int = LARGEST) -> bytes:
 def _checked(url: "httpx2.URL") -> "httpx2.URL":
     if not url.host or url.scheme not in ("http", "https"):
         raise SourceError(f"Cannot read {_shown(url)}: only https addresses and files are read.")
-    if url.scheme == "http" and not _is_here(url.host):
+    if url.scheme == "http" and not is_loopback(url.host):
         raise SourceError(f"{_shown(url)} is not read: over http anyone on the way could change prices. Use https.")
     return url
-
-
-def _is_here(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _redirected(at: "httpx2.URL", location: str) -> "httpx2.URL":

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tollbook.hosting.auth.settings import AuthSettings, is_loopback_name
+from tollbook.core.loopback import is_loopback
+from tollbook.hosting.auth.settings import AuthSettings
 
 RESOURCE: Final = "/.well-known/oauth-protected-resource"
 SERVER: Final = "/.well-known/oauth-authorization-server"
@@ -151,7 +152,7 @@ def _is_safe(url: object, issuer: str) -> bool:
         return False
     try:
         parts = urlsplit(url)
-        is_near = all(is_loopback_name(host or "") for host in (parts.hostname, urlsplit(issuer).hostname))
+        is_near = all(is_loopback(host or "") for host in (parts.hostname, urlsplit(issuer).hostname))
     except ValueError:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and is_near)

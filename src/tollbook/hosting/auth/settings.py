@@ -9,11 +9,11 @@ import msgspec
 
 from tollbook.core.caller import Caller
 from tollbook.core.errors import UsageError
+from tollbook.core.loopback import is_loopback
 from tollbook.core.settings import Setting, choice, read_values, words
 from tollbook.hosting.auth.scopes import is_scope, of_resource_server, words_of
 from tollbook.hosting.auth.token import Rules
 
-_LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 _NO_SCOPE: Final = ":noscope"
 # https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UserPoolType.html
 _POOL: Final = re.compile(r"[\w-]+_[0-9a-zA-Z]+", re.ASCII)
@@ -149,18 +149,13 @@ def _whole_domain(domain: str, region: str) -> str:
     return f"{domain}.auth.{region}.amazoncognito.com" if domain and "." not in domain else domain
 
 
-def is_loopback_name(host: str) -> bool:
-    """Whether a URL's host is this machine, by its name alone: nothing is looked up."""
-    return host in _LOOPBACK
-
-
 def _url(text: str) -> str:
     """Reads an address that tokens may come from, or be for."""
     shown = "one with a user in it" if "@" in text else f"'{text}'"  # a password may stand before the @
     wanted = f"an address that begins with https:// (http:// on this machine only) is wanted, not {shown}"
     try:
         parts = urlsplit(text)
-        is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback_name(parts.hostname or ""))
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
         if not (is_safe and _is_plain(text, parts)):
             raise ValueError(wanted)
         _ = parts.port  # raises where it is none

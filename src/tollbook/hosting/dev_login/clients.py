@@ -7,15 +7,13 @@ from mcp.server.auth.provider import RegistrationError
 from mcp.shared.auth import InvalidRedirectUriError, OAuthClientInformationFull
 from pydantic import AnyUrl
 
+from tollbook.core import loopback
 from tollbook.core.stores import Clock, Store
 from tollbook.hosting.dev_login.drawer import Drawer
 from tollbook.hosting.dev_login.metadata import GRANT_TYPES
 
 OWN: Final = "tollbook"
 """The id of tollbook's own client, which need not register."""
-
-LOOPBACK: Final = ("127.0.0.1", "[::1]", "localhost")
-"""This machine, as a URL has it."""
 
 _MOST: Final = 300
 _UNUSED_S: Final = 86_400.0
@@ -58,7 +56,7 @@ class Clients:
                 {
                     "client_id": OWN,
                     "client_name": OWN,
-                    "redirect_uris": [f"http://{each}/callback" for each in LOOPBACK],
+                    "redirect_uris": [f"http://{each}/callback" for each in loopback.NAMES],
                 }
             )
         found = await self._drawer.get(client_id)
@@ -103,7 +101,7 @@ class Clients:
 
 
 def _are_same(asked: AnyUrl, registered: AnyUrl) -> bool:
-    return asked == registered or (asked.host in LOOPBACK and _without_port(asked) == _without_port(registered))
+    return asked == registered or (asked.host in loopback.NAMES and _without_port(asked) == _without_port(registered))
 
 
 def _without_port(url: AnyUrl) -> tuple[str | None, ...]:
@@ -120,7 +118,11 @@ def _fault_of(url: AnyUrl) -> str:
         case "https":
             return ""
         case "http":  # RFC 8252 §7.3, §8.3
-            return "" if url.host in LOOPBACK else "A redirect URI with http is on this machine: use https elsewhere."
+            return (
+                ""
+                if url.host in loopback.NAMES
+                else "A redirect URI with http is on this machine: use https elsewhere."
+            )
         case scheme:
             # RFC 8252 §7.1: the reverse of a domain name.
             is_private = "." in scheme or scheme in _EDITORS

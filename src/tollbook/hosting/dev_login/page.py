@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from starlette.responses import HTMLResponse
 
+from tollbook.core import loopback
 from tollbook.core.text import printable
-from tollbook.hosting.dev_login.clients import LOOPBACK
 from tollbook.hosting.dev_login.metadata import SIGN_IN
 from tollbook.hosting.dev_login.tickets import Asked
 from tollbook.hosting.dev_login.users import DevUser
@@ -147,7 +147,7 @@ def _back(redirect_uri: str) -> str:
     if parts.scheme not in ("http", "https"):
         return f"a program on this machine, by a {parts.scheme}: link"
     host = parts.netloc.removesuffix(f":{parts.port}")
-    return f"{parts.netloc}, on this machine" if host in LOOPBACK else parts.netloc
+    return f"{parts.netloc}, on this machine" if host in loopback.NAMES else parts.netloc
 
 
 def _shown(text: str, longest: int = _LONGEST_SHOWN) -> str:

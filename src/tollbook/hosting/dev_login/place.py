@@ -1,10 +1,10 @@
 """Where this login may be: on one's own machine and nowhere else."""
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Final
 
 from tollbook.core.errors import UsageError
+from tollbook.core.loopback import is_loopback
 
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 _SIGNS_OF_AWS: Final = ("AWS_LAMBDA_FUNCTION_NAME", "AWS_EXECUTION_ENV")
@@ -25,15 +25,8 @@ def refuse_elsewhere(environment: Mapping[str, str], listens_at: str) -> None:
                 f"The development login lets anyone in as anyone, and {variable} says that this is AWS. "
                 "Use --auth oauth here."
             )
-    if not _is_loopback(listens_at):
+    if not is_loopback(listens_at):
         raise UsageError(
             f"The development login lets anyone in as anyone, and '{listens_at}' can be reached from other machines. "
             "Listen at 127.0.0.1, or use --auth oauth."
         )
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"

@@ -1,11 +1,47 @@
 """What many tests use."""
 
+import io
+import logging
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+from tests.auth_servers.issuer import CANARY, PASSWORD
 from tests.logs import Answer, Ask
 from tollbook.cli import main
+from tollbook.hosting.log import JsonLines
+
+_SECRET: Final = re.compile(
+    rf"eyJ[A-Za-z0-9_-]{{12}}|tbk_[0-9a-f]{{16}}_[0-9a-f]{{8}}|{re.escape(PASSWORD)}|{re.escape(CANARY)}"
+)
+"""What a token or an API key begins with, and what stands in those that the tests make."""
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[Callable[[], str]]:
+    """All that is logged by anyone during a test, as `tollbook serve` writes it; no test may log a credential."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonLines())
+    root, ours = logging.getLogger(), logging.getLogger("tollbook")
+    level = ours.level
+    root.addHandler(handler)
+    ours.setLevel(logging.DEBUG)
+    yield written.getvalue
+    ours.setLevel(level)
+    root.removeHandler(handler)
+    assert not _SECRET.search(written.getvalue())
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_server_wrote_a_credential(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """All that servers in processes of their own wrote during the run is looked through at its end."""
+    yield
+    logs = list(tmp_path_factory.getbasetemp().rglob("instance-*.log"))
+    assert not [log for log in logs if _SECRET.search(log.read_text(errors="replace"))]
 
 
 @pytest.fixture(autouse=True)

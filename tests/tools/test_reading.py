@@ -121,7 +121,7 @@ async def test_a_log_says_what_will_be_read_and_progress_how_far_it_is_but_not_t
 
 async def test_progress_comes_while_a_file_is_read(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
-    log.write_bytes(BLOCK * 400)
+    log.write_bytes(BLOCK * 1200)
     stages: list[tuple[float, float | None]] = []
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:

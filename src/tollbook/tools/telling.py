@@ -77,7 +77,7 @@ class _Telling:
     async def pass_on(self) -> None:
         """Tells the client what is new."""
         latest = self._latest
-        if latest is None or latest is self._told:
+        if latest is None or latest == self._told:
             return
         if not self._has_begun:
             self._has_begun = True

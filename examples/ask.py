@@ -1,9 +1,9 @@
 """Asks tollbook over MCP what Bedrock cost, as any client would.
 
-tollbook serve --source examples/bedrock-logs.jsonl.gz --now 2026-11-22T12:00Z
+tollbook serve --source examples/bedrock-logs.jsonl.gz --names examples/names.json --now 2026-11-22T12:00Z
 python examples/ask.py http://127.0.0.1:3000/mcp
 
-tollbook serve --source examples/bedrock-logs.jsonl.gz --now 2026-11-22T12:00Z --auth dev
+The same with --auth dev, and the name of one of its people:
 python examples/ask.py http://127.0.0.1:3000/mcp ana
 """
 

@@ -72,8 +72,9 @@ def test_the_page_of_the_server_shows_its_help_as_it_is() -> None:
 
 
 def test_the_page_on_hosting_shows_the_example_as_it_is() -> None:
-    code = (ROOT / "examples" / "own_server.py").read_text().partition("\n\n")[2]
-    assert f"```python\n{code}```" in (ROOT / "docs" / "host-your-own.md").read_text()
+    for name in ("own_server.py", "guarded_server.py"):
+        code = (ROOT / "examples" / name).read_text().partition("\n\n")[2]
+        assert f"```python\n{code}```" in (ROOT / "docs" / "host-your-own.md").read_text()
 
 
 def test_a_report_is_made_without_what_only_a_server_needs() -> None:

@@ -150,7 +150,7 @@ def as_nobody(*words: str) -> "subprocess.CompletedProcess[str]":
     """Calls the program without root's right to read everything, which it gives up once all is imported."""
     program = (
         "import locale, os, sys\n"
-        "from tollbook.app import book, reports\n"
+        "from tollbook.app import book, reports, settings\n"
         "from tollbook.cli import main\n"
         "book.price_book()\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"

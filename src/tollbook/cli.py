@@ -59,7 +59,7 @@ def main(words: Sequence[str]) -> int:
         return int(options.do(options))
     except TollbookError as fault:
         print(
-            f"tollbook: {printable(str(fault))}",
+            f"tollbook: {printable(fault.message)}",
             *(f"  {printable(line)}" for line in fault.more),
             sep="\n",
             file=sys.stderr,

@@ -39,11 +39,12 @@ JSON: Final = {"content-type": "application/json"}
 METADATA: Final = "https://tollbook.example/.well-known/oauth-protected-resource/mcp"
 LOGIN: Final = f'Bearer resource_metadata="{METADATA}", scope="{SCOPE}"'
 INVALID: Final = (
-    'Bearer error="invalid_token", error_description="The access token is not valid here. Log in again.", '
+    'Bearer error="invalid_token", error_description="This access token or API key is not accepted here.", '
     f'resource_metadata="{METADATA}", scope="{SCOPE}"'
 )
 _NOT_VALID: Final = (
-    b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"The access token is not valid here. Log in again."}}'
+    b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,'
+    b'"message":"This access token or API key is not accepted here."}}'
 )
 
 

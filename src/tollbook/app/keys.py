@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -75,7 +76,7 @@ def list_keys(store: str) -> Sequence[ListedKey]:
     Raises:
         StoreDown: they cannot be read.
     """
-    return _asked(store, lambda keys: keys.list())
+    return _asked(_as_it_is(store), lambda keys: keys.list())
 
 
 def revoke_key(key: str, store: str) -> ApiKey:
@@ -88,7 +89,13 @@ def revoke_key(key: str, store: str) -> ApiKey:
         TollbookError: there is none, or it cannot be revoked.
     """
     pasted = _PASTED.fullmatch(key.strip())
-    return _asked(store, lambda keys: keys.revoke(pasted[1] if pasted else key))
+    return _asked(_as_it_is(store), lambda keys: keys.revoke(pasted[1] if pasted else key))
+
+
+def _as_it_is(store: str) -> str:
+    """`store`, or an empty one where it is a file that would only now be made: looking makes nothing."""
+    kind, _, path = store.partition(":")
+    return "memory" if kind == "sqlite" and not Path(path).expanduser().exists() else store
 
 
 def about(key: ApiKey, store: str) -> Iterator[str]:

@@ -71,10 +71,12 @@ def saying(settings: ServerSettings) -> str:
     if settings.auth == DEV_LOGIN:
         from tollbook.app.people import people
 
-        names = ", ".join(person.name for person in people())
-        return f"Clients log in in the browser, as one of {names}. That proves nothing: it is there to try."
+        names = ", ".join(f"{person.name} ({person.title})" for person in people())
+        return f"Clients log in in the browser, as {names}. That proves nothing: it is there to try."
     if settings.access is not None:
         return f"Callers log in with {settings.access.rules.issuer}, or send an API key."
+    if settings.public_url:
+        return f"There is no login: anyone who can reach {settings.public_url} can read the report."
     if settings.is_loopback:
         return "There is no login: every program on this machine can read the report. --auth dev shows one."
     return "There is no login: anyone who can reach this address can read the report."

@@ -23,19 +23,19 @@ def people() -> "tuple[DevUser, ...]":
     return (
         DevUser(
             name="ana",
-            title="a developer: sees her own calls",
+            title="sees her own calls",
             claims={"email": "ana@example.com", "team": "legal"},
             scopes=_SCOPES,
         ),
         DevUser(
             name="ben",
-            title="leads the team growth: sees its calls, and his own",
+            title="sees the calls of team growth, and his own",
             claims={"email": "ben@example.com", "team": "growth", "groups": ["leads"]},
             scopes=_SCOPES,
         ),
         DevUser(
             name="cleo",
-            title="looks after the bill: sees everything",
+            title="sees everything",
             claims={"email": "cleo@example.com", "groups": ["finops"]},
             scopes=_SCOPES,
         ),

@@ -32,8 +32,10 @@ from tollbook.core.stores import Store
 from tollbook.core.text import printable
 from tollbook.hosting import HostSettings, host
 from tollbook.hosting.app import Host
+from tollbook.hosting.auth.settings import AUTH_SETTINGS
 from tollbook.hosting.log import log_as_json
 from tollbook.hosting.stores import open_store
+from tollbook.tools.sight import SIGHT_SETTINGS
 
 Lifespan = Callable[[MCPServer[Any]], AbstractAsyncContextManager[None]]
 
@@ -149,6 +151,8 @@ def serve_stdio(flags: Mapping[str, str | None]) -> None:
     log_as_json(settings.log_level)
     if concern := _asker(settings).check():
         print(printable(concern), file=sys.stderr)
+    if any(os.environ.get(each.variable) or flags.get(each.name) for each in (*AUTH_SETTINGS, *SIGHT_SETTINGS)):
+        print("--stdio asks nobody who he is: whoever starts it sees all calls.", file=sys.stderr)
     send_last_spans = export_spans(os.environ)
 
     async def run() -> None:

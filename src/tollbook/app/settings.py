@@ -87,9 +87,10 @@ def read_settings(environment: Mapping[str, str], flags: Mapping[str, str | None
         access, sight = _taken(values, AUTH_SETTINGS), _taken(values, SIGHT_SETTINGS)
         is_default = not values["auth"]
         values["auth"] = values["auth"] or _likely(access, values["host"])
-        if values["auth"] == DEV_LOGIN and not any(sight.values()):
-            sight, _ = read_values(SIGHT_SETTINGS, {}, people.SIGHT)
-        values["allowed_hosts"] = values["allowed_hosts"] or _names_of(values["host"], access["public_url"])
+        if values["auth"] == DEV_LOGIN:
+            theirs, _ = read_values(SIGHT_SETTINGS, {}, people.SIGHT)
+            sight = {name: value or theirs[name] for name, value in sight.items()}
+        values["allowed_hosts"] = _names_of(values["allowed_hosts"], values["host"], access["public_url"])
         settings = ServerSettings(
             access=None,
             is_local_only=values["auth"] == DEV_LOGIN or (is_default and values["auth"] == NO_LOGIN),
@@ -121,11 +122,12 @@ def _likely(auth: Mapping[str, Any], host: str) -> str:
     return NO_LOGIN if loopback.is_loopback(host) else ""
 
 
-def _names_of(host: str, public_url: str) -> tuple[str, ...]:
-    """The Host headers that are served where none were named: those by which this server is known to be called."""
-    named = (urlsplit(public_url).netloc,) if public_url else ()
+def _names_of(given: tuple[str, ...], host: str, public_url: str) -> tuple[str, ...]:
+    """The Host headers that are served: those named, and where none are, those by which this machine calls itself."""
+    public = (urlsplit(public_url).netloc,) if public_url else ()
     own = f"[{host}]:*" if ":" in host else f"{host}:*"
-    return tuple(dict.fromkeys((*named, *_LOOPBACK_HOSTS, own))) if loopback.is_loopback(host) else named
+    others = given or ((*_LOOPBACK_HOSTS, own) if loopback.is_loopback(host) else ())
+    return tuple(dict.fromkeys((*public, *others)))
 
 
 def _contradictions(settings: ServerSettings) -> Sequence[str]:
@@ -136,7 +138,7 @@ def _contradictions(settings: ServerSettings) -> Sequence[str]:
             "who he is. Name an issuer with --oauth-issuer, serve on 127.0.0.1, or say --auth none if something in "
             "front of the server asks."
         )
-    if not settings.allowed_hosts:
+    if not settings.allowed_hosts and settings.auth not in OAUTH:  # there, it is the public URL that is missing
         problems.append(
             f"--allowed-hosts (ALLOWED_HOSTS): {settings.host} is not only called localhost. Name it as clients do, "
             "or give --public-url."
@@ -291,8 +293,8 @@ _SERVING: Final = (
         variable="ALLOWED_HOSTS",
         metavar="NAMES",
         read=_hosts,
-        what="Host headers that are served, separated by commas; a port of * is any (default: that of --public-url, "
-        "and on a loopback address its names)",
+        what="Host headers that are served, separated by commas; a port of * is any "
+        "besides that of --public-url (default: on a loopback address, its names)",
         unset=(),
     ),
     Setting(

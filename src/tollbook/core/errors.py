@@ -18,6 +18,7 @@ class TollbookError(Exception):
     """Something a user can understand and mend; the message is shown as it is.
 
     Attributes:
+        message: the sentence, or what those in `more` have in common.
         more: what there is to say besides, each on a line of its own.
     """
 
@@ -25,7 +26,10 @@ class TollbookError(Exception):
 
     def __init__(self, message: str, more: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.more = tuple(more)
+        self.message, self.more = message, tuple(more)
+
+    def __str__(self) -> str:
+        return " ".join((self.message, *self.more))
 
 
 class UsageError(TollbookError):

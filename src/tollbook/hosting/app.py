@@ -135,6 +135,8 @@ class Host:
             await exchange.answer(_HEALTHY)
             return
         page = self._pages.get(path)
+        if path != self._settings.path:
+            exchange.trace.path = "other" if page is None else path
         if page is None and path != self._settings.path:
             raise Refusal(404, f"There is nothing here. The MCP endpoint is {self._settings.path}.")
         if method == "OPTIONS":

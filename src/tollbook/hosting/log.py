@@ -25,16 +25,30 @@ class Trace:
         outcome: `result`, `tool_error`, `error` or `cancelled` of a request; `accepted`, what is owed no answer;
             `refused`; `left`, when the client went first; else `done`.
         code: the JSON-RPC error.
+        path: if it is not the MCP endpoint's; `other`, if nothing is there.
         reason: why it was refused, where the client is told less.
         caller: enough of a hash of who sent it to find his other lines.
     """
 
-    __slots__ = ("_began", "caller", "code", "era", "id", "method", "outcome", "reason", "session", "status", "tool")
+    __slots__ = (
+        "_began",
+        "caller",
+        "code",
+        "era",
+        "id",
+        "method",
+        "outcome",
+        "path",
+        "reason",
+        "session",
+        "status",
+        "tool",
+    )
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
         self.id = secrets.token_hex(8)
-        self.era = self.method = self.tool = self.session = self.outcome = self.reason = self.caller = ""
+        self.era = self.method = self.tool = self.session = self.outcome = self.reason = self.caller = self.path = ""
         self.status = self.code = 0
 
     def asks(self, method: str, params: object) -> None:

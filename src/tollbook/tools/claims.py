@@ -119,7 +119,7 @@ def read_grants(text: str) -> tuple[Grant, ...]:
 
 
 def _grant(word: str) -> Grant:
-    kind, _, name = word.partition(":")
+    kind, _, name = map(str.strip, word.partition(":"))
     if word == "anyone":
         return Grant("anyone")
     if kind == "scope" and name:

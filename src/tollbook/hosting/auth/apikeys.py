@@ -185,6 +185,8 @@ class ApiKeys:
         is_his = hmac.compare_digest(kept.digest, _digest(secret))
         key, now = kept.key, self._clock()
         if not is_his or key.state(now) != "good":
+            why = "unknown" if record is None else key.state(now) if is_his else "wrong secret"
+            _log.info("an API key was refused", extra={"key": key_id, "reason": why})
             return None
         await self._note_use(key, now)
         return Caller(
@@ -197,7 +199,7 @@ class ApiKeys:
         )
 
     async def _note_use(self, key: ApiKey, now: float) -> None:
-        """Writes down that `key` is used, unless that was done less than a minute ago. Who uses it is not held up."""
+        """Writes down that `key` is used, unless that was done less than a minute ago. A failure to is no matter."""
         noted = self._noted.get(key.id)
         if noted is not None and abs(now - noted) < _USED_S:
             return

@@ -211,7 +211,7 @@ def handler(event: Mapping[str, Any], _context: object = None) -> dict[str, Any]
     try:
         authorizer = _authorizer()
     except (UsageError, ValueError) as fault:
-        _log.error(str(fault), extra={"problems": getattr(fault, "more", ())})
+        _log.error(getattr(fault, "message", str(fault)), extra={"problems": getattr(fault, "more", ())})
         return _refused(event)
     return authorizer(event)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from tollbook.hosting.answers import Headers, Refusal
 
-_INVALID: Final = "The access token is not valid here. Log in again."
+_INVALID: Final = "This access token or API key is not accepted here."
 _TOO_MANY: Final = "Too many requests with bad credentials came from here. Try again later."
 
 
@@ -39,7 +39,7 @@ class Challenges(msgspec.Struct, frozen=True):
         """It is accepted and allows too little. All scopes are named, since a client asks for what is named."""
         return Refusal(
             403,
-            f"The access token lacks a scope. It needs {' '.join(self.scopes)}.",
+            f"What was sent lacks a scope. It needs {' '.join(self.scopes)}.",
             headers=self._header(("error", "insufficient_scope")),
             reason="scope",
         )

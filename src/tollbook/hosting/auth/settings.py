@@ -171,7 +171,9 @@ def _is_plain(text: str, parts: SplitResult) -> bool:
 
 
 def _endpoint(text: str) -> str:
-    if urlsplit(_url(text)).path in ("", "/") or text.endswith("/"):
+    if text.endswith("/") and urlsplit(_url(text)).path != "/":
+        raise ValueError(f"the address of the MCP endpoint has no slash at its end: '{text.rstrip('/')}' is wanted")
+    if urlsplit(_url(text)).path in ("", "/"):
         raise ValueError(f"the address of the MCP endpoint is wanted, path included, as https://host/mcp; not '{text}'")
     return text
 

@@ -115,11 +115,12 @@ def _taken(values: dict[str, Any], table: Iterable[Setting]) -> dict[str, Any]:
     return {setting.name: values.pop(setting.name) for setting in table}
 
 
-def _likely(auth: Mapping[str, Any], host: str) -> str:
+def _likely(access: Mapping[str, Any], host: str) -> str:
     """The way to log in where none was named; empty where that would not be safe."""
-    if any(auth[name] for name in ("oauth_issuer", "cognito_user_pool_id", "cognito_region")):
+    if any(access[name] for name in ("oauth_issuer", "cognito_user_pool_id", "cognito_region")):
         return OAUTH[0]
-    return NO_LOGIN if loopback.is_loopback(host) else ""
+    public_host = urlsplit(access["public_url"]).hostname or host
+    return NO_LOGIN if loopback.is_loopback(host) and loopback.is_loopback(public_host) else ""
 
 
 def _names_of(given: tuple[str, ...], host: str, public_url: str) -> tuple[str, ...]:
@@ -133,9 +134,10 @@ def _names_of(given: tuple[str, ...], host: str, public_url: str) -> tuple[str, 
 def _contradictions(settings: ServerSettings) -> Sequence[str]:
     problems = []
     if not settings.auth:
+        place = settings.public_url or settings.host
         problems.append(
-            f"--auth (AUTH_METHOD): {settings.host} can be reached from elsewhere, and nobody would be asked "
-            "who he is. Name an issuer with --oauth-issuer, serve on 127.0.0.1, or say --auth none if something in "
+            f"--auth (AUTH_METHOD): {place} can be reached from elsewhere, and nobody would be asked who he is. "
+            "Name an issuer with --oauth-issuer, serve on 127.0.0.1, or say --auth none if something in "
             "front of the server asks."
         )
     if not settings.allowed_hosts and settings.auth not in OAUTH:  # there, it is the public URL that is missing

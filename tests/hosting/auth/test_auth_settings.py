@@ -145,6 +145,12 @@ class TestWhichLogin:
         assert variables_in(answer) == ["AUTH_METHOD"]
         assert "nobody would be asked who he is" in answer.err
 
+    def test_nor_behind_a_public_url(self, ask: Ask) -> None:
+        answer = ask("serve", "--public-url", "https://tollbook.example/mcp")
+        assert answer.code == 2
+        assert "--auth (AUTH_METHOD): https://tollbook.example/mcp can be reached from elsewhere" in answer.err
+        assert read({"PUBLIC_URL": "http://localhost:3000/mcp"}).auth == "none"
+
     def test_unless_it_is_said_that_nobody_need_log_in(self) -> None:
         assert read({**ANYWHERE, "AUTH_METHOD": "none"}).auth == "none"
 

@@ -83,30 +83,29 @@ def serve(flags: Mapping[str, str | None]) -> None:
     make_room()
     concern = _asker(settings).check()
     asyncio.run(_reach(settings.session_store))
-    listening = _listen(settings)
-    if settings.port == 0:  # what is made of the address needs the one that was taken
-        settings = read_settings(os.environ, {**flags, "port": str(listening.getsockname()[1])})
-    serving = _app(settings)  # with several workers too, so that what is wrong is said once, here
-    gc.collect()
-    gc.freeze()  # what a server is made of is never garbage: looking at it again and again would cost 4 % of each call
-    gc.enable()
-    _announce(settings, concern)
-    is_alone = settings.workers == 1
-    config = uvicorn.Config(
-        serving if is_alone else "tollbook.app.serve:app",
-        factory=not is_alone,
-        workers=settings.workers,
-        lifespan="on",
-        http=PromptProtocol,  # on h11: another parser, which uvicorn prefers where it is there, takes endless headers
-        backlog=_TRIES,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # what X-Forwarded-For says anyone can say: by it, who keeps failing would be many
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=math.ceil(settings.drain) + _LAST_WORDS_S,
-    )
-    with listening:
+    with _listen(settings) as listening:
+        if settings.port == 0:  # what is made of the address needs the one that was taken
+            settings = read_settings(os.environ, {**flags, "port": str(listening.getsockname()[1])})
+        serving = _app(settings)  # with several workers too, so that what is wrong is said once, here
+        gc.collect()
+        gc.freeze()  # what a server is made of is never garbage: looking at it again would cost 4 % of each call
+        gc.enable()
+        _announce(settings, concern)
+        is_alone = settings.workers == 1
+        config = uvicorn.Config(
+            serving if is_alone else "tollbook.app.serve:app",
+            factory=not is_alone,
+            workers=settings.workers,
+            lifespan="on",
+            http=PromptProtocol,  # on h11: another parser, which uvicorn prefers if it is there, takes endless headers
+            backlog=_TRIES,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # what X-Forwarded-For says anyone can say: by it, who keeps failing would be many
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=math.ceil(settings.drain) + _LAST_WORDS_S,
+        )
         if is_alone:
             uvicorn.Server(config).run(sockets=[listening])
         else:

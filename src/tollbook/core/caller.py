@@ -4,12 +4,13 @@ import contextvars
 import hashlib
 from collections.abc import Mapping
 from contextvars import ContextVar
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
 
 
-class Caller(msgspec.Struct, frozen=True):
+class Caller(msgspec.Struct, frozen=True, dict=True):
     """Whoever sent a request, as far as it was proven.
 
     Attributes:
@@ -32,14 +33,14 @@ class Caller(msgspec.Struct, frozen=True):
     def is_proven(self) -> bool:
         return bool(self.subject)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """What tells one caller from every other: issuer, client and subject; empty for one who proved nothing."""
         if not self.is_proven:
             return ""
         return msgspec.json.encode((self.issuer, self.client, self.subject)).decode()
 
-    @property
+    @cached_property
     def owner(self) -> str:
         """A name for what is his in a store: 32 hexadecimal digits that tell nobody who he is."""
         return hashlib.sha256(self.id.encode()).hexdigest()[:32]

@@ -19,6 +19,14 @@ Headers = tuple[tuple[bytes, bytes], ...]
 JSON: Final = (b"content-type", b"application/json")
 
 
+def header_of(scope: Scope, name: bytes) -> str | None:
+    """The first header of that lower-case name."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return None
+
+
 class Answer(msgspec.Struct, frozen=True):
     """A whole response."""
 
@@ -54,10 +62,7 @@ class Exchange:
 
     def header(self, name: bytes) -> str | None:
         """The first header of that lower-case name."""
-        for key, value in self.scope["headers"]:
-            if key == name:
-                return str(value, "latin-1")
-        return None
+        return header_of(self.scope, name)
 
     async def answer(self, answer: Answer) -> None:
         """Sends a whole response."""
@@ -93,6 +98,18 @@ class Refusal(Exception):
 
     def answer(self, request_id: jsonrpc.Id | None) -> Answer:
         return Answer(self.status, jsonrpc.error(request_id, self.code, str(self), self.data), self.headers)
+
+
+def check_method(exchange: Exchange, *allowed: str) -> None:
+    """Refuses every method but those: RFC 9110 §15.5.6."""
+    if exchange.scope["method"] not in allowed:
+        raise no_method(*allowed)
+
+
+def no_method(*allowed: str) -> Refusal:
+    """What a request by any method but those is answered with."""
+    names = ", ".join(allowed)
+    return Refusal(405, f"Only {names} here.", headers=((b"allow", names.encode()),))
 
 
 class Left(Exception):

@@ -12,7 +12,7 @@ from tollbook.core.caller import ANYONE, Caller, set_caller
 from tollbook.core.errors import StoreDown
 from tollbook.core.stores import Clock, Store
 from tollbook.hosting import jsonrpc, sdk
-from tollbook.hosting.answers import Answer, Exchange, Left, Page, Receive, Refusal, Scope, Send
+from tollbook.hosting.answers import Answer, Exchange, Left, Page, Receive, Refusal, Scope, Send, no_method
 from tollbook.hosting.calls import Calls
 from tollbook.hosting.edge import Edge, preflight
 from tollbook.hosting.handshake import Handshake
@@ -157,7 +157,7 @@ class Host:
             await self._modern.post(exchange, (await self._document(exchange))[1])
         else:
             check_version(version)
-            raise _no_method("POST")
+            raise no_method("POST")
 
     async def _in_handshake_era(self, exchange: Exchange, method: str) -> None:
         exchange.trace.era = "handshake"
@@ -173,15 +173,11 @@ class Host:
             case "DELETE":
                 await self._handshake.delete(exchange)
             case _:
-                raise _no_method("POST, GET, DELETE")
+                raise no_method("POST", "GET", "DELETE")
 
     async def _document(self, exchange: Exchange) -> tuple[bytes, Any]:
         body = await self._edge.body(exchange)
         return body, jsonrpc.parsed(body, self._settings.deepest_body)
-
-
-def _no_method(allowed: str) -> Refusal:
-    return Refusal(405, f"Only {allowed} here.", headers=((b"allow", allowed.encode()),))
 
 
 async def _fail(exchange: Exchange, status: int, message: str) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from tollbook.hosting.answers import Answer, Exchange, Headers, Left, Refusal
+from tollbook.hosting.answers import Answer, Exchange, Headers, Left, Receive, Refusal, Scope, header_of
 from tollbook.hosting.settings import HostSettings
 
 _SLOWEST_BODY_S: Final = 30.0
@@ -74,34 +74,44 @@ class Edge:
         )
 
     async def body(self, exchange: Exchange) -> bytes:
-        """The whole body.
+        """The whole body, which must be JSON: see `body_of`."""
+        return await body_of(exchange.scope, exchange.receive, "application/json", self._settings.largest_body)
 
-        Raises:
-            Refusal: it is too long, too slow, or not JSON by its type.
-        """
-        kind = (exchange.header(b"content-type") or "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise Refusal(415, "Content-Type must be application/json.")
-        too_long = Refusal(413, f"A body may have at most {self._settings.largest_body:,} bytes.")
-        length = exchange.header(b"content-length") or "0"
-        if not re.fullmatch("[0-9]{1,12}", length) or int(length) > self._settings.largest_body:
-            raise too_long
-        parts, size = [], 0
-        try:
-            async with asyncio.timeout(_SLOWEST_BODY_S):
-                while True:
-                    message = await exchange.receive()
-                    if message["type"] == "http.disconnect":
-                        raise Left
-                    part = message.get("body", b"")
-                    size += len(part)
-                    if size > self._settings.largest_body:
-                        raise too_long
-                    parts.append(part)
-                    if not message.get("more_body"):
-                        return b"".join(parts)
-        except TimeoutError:
-            raise Refusal(408, "The body did not arrive in time.") from None
+
+async def body_of(scope: Scope, receive: Receive, wanted: str, largest: int) -> bytes:
+    """The whole body of a request.
+
+    Args:
+        wanted: the media type that it must have.
+        largest: the bytes that it may have.
+
+    Raises:
+        Refusal: it is too long, too slow, or of another type.
+        Left: the client has gone.
+    """
+    kind = (header_of(scope, b"content-type") or "").partition(";")[0].strip().lower()
+    if kind != wanted:
+        raise Refusal(415, f"Content-Type must be {wanted}.")
+    too_long = Refusal(413, f"A body may have at most {largest:,} bytes.")
+    length = header_of(scope, b"content-length") or "0"
+    if not re.fullmatch("[0-9]{1,12}", length) or int(length) > largest:
+        raise too_long
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(_SLOWEST_BODY_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Left
+                part = message.get("body", b"")
+                size += len(part)
+                if size > largest:
+                    raise too_long
+                parts.append(part)
+                if not message.get("more_body"):
+                    return b"".join(parts)
+    except TimeoutError:
+        raise Refusal(408, "The body did not arrive in time.") from None
 
 
 def preflight() -> Answer:

@@ -110,10 +110,7 @@ class Authorizer:
         unsigned = token.read(credential, self._settings.rules, now)
         if self._keys.is_due(unsigned.kid, unsigned.algorithm, now):
             self._ask(now)
-        key = self._keys.find(unsigned.kid, unsigned.algorithm, now)
-        if key is None:
-            raise token.BadToken("unknown key")
-        caller = token.verified(unsigned, key)
+        caller = token.verified(unsigned, self._keys.find(unsigned.kid, unsigned.algorithm, now))
         self._remembered.add(credential, caller, now)
         return caller
 

@@ -9,14 +9,14 @@ from typing import Final
 from tollbook.core.caller import Caller
 from tollbook.core.errors import StoreDown
 from tollbook.core.stores import Clock, Store
-from tollbook.hosting.answers import Answer, Exchange, Page, Refusal, Scope
+from tollbook.hosting.answers import Answer, Exchange, Page, Refusal, Scope, check_method
 from tollbook.hosting.auth import metadata, token
 from tollbook.hosting.auth.apikeys import ApiKeys, is_api_key
 from tollbook.hosting.auth.challenge import Challenges, too_many
 from tollbook.hosting.auth.credential import bearer, is_bearer
 from tollbook.hosting.auth.fetching import PATIENCE_S, NotFetched
 from tollbook.hosting.auth.issuer import Issuer
-from tollbook.hosting.auth.keys import FRESH_S, PAUSE_S, USABLE_S, Key, KeySet
+from tollbook.hosting.auth.keys import Age, Key, KeySet
 from tollbook.hosting.auth.settings import AuthSettings, allows
 from tollbook.hosting.auth.throttle import Throttle
 
@@ -24,9 +24,7 @@ FetchKeys = Callable[[], Awaitable[bytes]]
 """Gives an issuer's key set as he writes it; raises NotFetched, or StoreDown where it lies in a store."""
 
 _log: Final = logging.getLogger(__name__)
-UNKNOWN_KEY: Final = "unknown key"
-
-_PUBLIC: Final = (b"cache-control", b"public, max-age=300")
+_CACHED: Final = ((b"cache-control", b"public, max-age=300"),)
 
 
 class Gate:
@@ -90,7 +88,9 @@ class Gate:
                 caller = await self._verified(credential, now)
             except token.BadToken as bad:
                 self._remembered.drop(credential)
-                if self._keys.are_usable or bad.reason != UNKNOWN_KEY:  # else it may be good, and the issuer is away
+                if (
+                    self._keys.are_usable or bad.reason != token.UNKNOWN_KEY
+                ):  # else it may be good, and the issuer is away
                     self._throttle.failed(peer, now)
                 raise self._challenges.invalid(bad.reason) from None
         if not allows(caller, self._settings):
@@ -107,10 +107,7 @@ class Gate:
             self._remembered.add(credential, caller, now, is_believed=False)  # by the next time it may be revoked
             return caller
         unsigned = token.read(credential, self._settings.rules, now)
-        key = await self._keys.get(unsigned.kid, unsigned.algorithm)
-        if key is None:
-            raise token.BadToken(UNKNOWN_KEY)
-        caller = token.verified(unsigned, key)
+        caller = token.verified(unsigned, await self._keys.get(unsigned.kid, unsigned.algorithm))
         self._remembered.add(credential, caller, now)
         return caller
 
@@ -183,38 +180,30 @@ class _Shim:
 
     def __init__(self, settings: AuthSettings, places: metadata.Places, issuer: Issuer, clock: Clock) -> None:
         self._settings, self._places, self._issuer, self._clock = settings, places, issuer, clock
-        self._document = b""
-        self._read_at = self._asked_at = float("-inf")
+        self._document, self._age = b"", Age()
         self._asking = _Asking("metadata", self._ask)
 
     async def page(self, exchange: Exchange) -> None:
-        _check_method(exchange)
+        check_method(exchange, "GET", "HEAD")
         now = self._clock()
-        if now >= max(self._read_at + FRESH_S, self._asked_at + PAUSE_S):
-            self._asked_at = now
+        if self._age.is_due(now):
+            self._age.ask(now)
             self._asking.begin()
-        if not self._is_usable:
+        if not self._age.is_usable(now):
             await self._asking.wait()
-        if not self._is_usable:
+        if not self._age.is_usable(self._clock()):
             raise Refusal(503, "The authorization server cannot be reached.", headers=((b"retry-after", b"30"),))
         await exchange.answer(Answer(200, self._document, _CACHED))
-
-    @property
-    def _is_usable(self) -> bool:
-        return self._clock() < self._read_at + USABLE_S
 
     async def _ask(self) -> None:
         theirs = await asyncio.to_thread(self._issuer.metadata)
         self._document = metadata.shim_document(self._settings, self._places, theirs)
-        self._read_at = self._clock()
-
-
-_CACHED: Final = (_PUBLIC,)
+        self._age.answer(self._clock())
 
 
 def _constant(document: bytes) -> Page:
     async def page(exchange: Exchange) -> None:
-        _check_method(exchange)
+        check_method(exchange, "GET", "HEAD")
         await exchange.answer(Answer(200, document, _CACHED))
 
     return page
@@ -222,12 +211,7 @@ def _constant(document: bytes) -> Page:
 
 def _redirect(url: str) -> Page:
     async def page(exchange: Exchange) -> None:
-        _check_method(exchange)
-        await exchange.answer(Answer(302, b"", ((b"location", url.encode("ascii")), _PUBLIC)))
+        check_method(exchange, "GET", "HEAD")
+        await exchange.answer(Answer(302, b"", ((b"location", url.encode("ascii")), *_CACHED)))
 
     return page
-
-
-def _check_method(exchange: Exchange) -> None:
-    if exchange.scope["method"] not in ("GET", "HEAD"):
-        raise Refusal(405, "Only GET here.", headers=((b"allow", b"GET, HEAD"),))

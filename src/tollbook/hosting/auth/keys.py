@@ -37,12 +37,37 @@ class Key(Protocol):
         ...
 
 
+class Age:
+    """When an issuer was asked for something, and when he answered."""
+
+    def __init__(self) -> None:
+        self._read_at = self._asked_at = float("-inf")
+
+    def is_usable(self, now: float) -> bool:
+        """Whether there is an answer, and one that is not too old."""
+        return now < self._read_at + USABLE_S
+
+    def is_due(self, now: float, *, is_enough: bool = True) -> bool:
+        """Whether he should be asked, since the answer is old, or is not enough."""
+        if now < self._asked_at + PAUSE_S:
+            return False
+        return now >= self._read_at + FRESH_S or not is_enough
+
+    def ask(self, now: float) -> None:
+        """Notes that he is being asked."""
+        self._asked_at = now
+
+    def answer(self, now: float) -> None:
+        """Notes that he has answered."""
+        self._read_at = now
+
+
 class KeySet:
     """The keys of one issuer, as far as they are known."""
 
     def __init__(self) -> None:
         self._keys: Mapping[tuple[str, str], Key] = {}
-        self._read_at = self._asked_at = float("-inf")
+        self._age = Age()
 
     def find(self, kid: str, algorithm: str, now: float) -> Key | None:
         """The key of that id for that algorithm, if it is known and may be used."""
@@ -50,17 +75,15 @@ class KeySet:
 
     def is_usable(self, now: float) -> bool:
         """Whether any keys are known that are not too old."""
-        return now < self._read_at + USABLE_S
+        return self._age.is_usable(now)
 
     def is_due(self, kid: str, algorithm: str, now: float) -> bool:
         """Whether the issuer should be asked, since the keys are old or this one is unknown."""
-        if now < self._asked_at + PAUSE_S:
-            return False
-        return now >= self._read_at + FRESH_S or (kid, algorithm) not in self._keys
+        return self._age.is_due(now, is_enough=(kid, algorithm) in self._keys)
 
     def ask(self, now: float) -> None:
         """Notes that the issuer is being asked."""
-        self._asked_at = now
+        self._age.ask(now)
 
     def take(self, document: bytes, now: float) -> bool:
         """Takes in his answer; says whether a key of before is gone, or is another now under the same id.
@@ -69,7 +92,7 @@ class KeySet:
             ValueError: it is no key set, or holds no key of use; the old ones stay.
         """
         before, self._keys = self._keys, _keys_in(document)
-        self._read_at = now
+        self._age.answer(now)
         return any(self._keys.get(name) != key for name, key in before.items())
 
 

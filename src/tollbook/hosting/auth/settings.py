@@ -171,10 +171,11 @@ def _is_plain(text: str, parts: SplitResult) -> bool:
 
 
 def _endpoint(text: str) -> str:
-    if text.endswith("/") and urlsplit(_url(text)).path != "/":
-        raise ValueError(f"the address of the MCP endpoint has no slash at its end: '{text.rstrip('/')}' is wanted")
-    if urlsplit(_url(text)).path in ("", "/"):
+    path = urlsplit(_url(text)).path
+    if path in ("", "/"):
         raise ValueError(f"the address of the MCP endpoint is wanted, path included, as https://host/mcp; not '{text}'")
+    if path.endswith("/"):
+        raise ValueError(f"the address of the MCP endpoint has no slash at its end: '{text.rstrip('/')}' is wanted")
     return text
 
 

@@ -26,6 +26,9 @@ LARGEST_TOKEN: Final = 8 << 10
 LEEWAY_S: Final = 30
 """How far clocks may be apart. RFC 7519 §4.1.4: "usually no more than a few minutes"."""
 
+UNKNOWN_KEY: Final = "unknown key"
+"""The one reason that may be the issuer's fault."""
+
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")  # RFC 7515 §7.1
 # RFC 9068 §4 wants `at+jwt`. Issuers before it, Cognito among them, say `JWT` or nothing.
 _TYPES: Final = frozenset(("", "jwt", "at+jwt", "application/at+jwt"))
@@ -134,12 +137,14 @@ def read(token: str, rules: Rules, now: float) -> Unsigned:
     return Unsigned(token, header.kid, header.alg, caller)
 
 
-def verified(unsigned: Unsigned, key: Key) -> Caller:
-    """Who sent the token, if it was signed with `key`.
+def verified(unsigned: Unsigned, key: Key | None) -> Caller:
+    """Who sent the token, if it was signed with `key`; None where the issuer has none of that id.
 
     Raises:
         BadToken: it was not.
     """
+    if key is None:
+        raise BadToken(UNKNOWN_KEY)
     if not key.signed(unsigned.token):
         raise BadToken("signature")
     return unsigned.caller

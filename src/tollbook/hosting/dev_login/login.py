@@ -4,7 +4,6 @@ The SDK's handlers do what the RFCs say of each. What is here is done before and
 they cannot know, and `iss`.
 """
 
-import asyncio
 import hashlib
 import logging
 import time
@@ -19,12 +18,13 @@ from mcp.server.auth.handlers.revoke import RevocationHandler
 from mcp.server.auth.handlers.token import TokenHandler
 from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.server.auth.settings import ClientRegistrationOptions
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from tollbook.core.stores import Clock, Store
 from tollbook.core.text import printable
-from tollbook.hosting.answers import Exchange, Left, Page, Refusal
+from tollbook.hosting.answers import Exchange, Page, Refusal, check_method
+from tollbook.hosting.auth.metadata import SERVER
 from tollbook.hosting.dev_login import page
 from tollbook.hosting.dev_login.clients import Clients
 from tollbook.hosting.dev_login.keys import Signer
@@ -32,7 +32,6 @@ from tollbook.hosting.dev_login.metadata import (
     AUTHORIZE,
     GRANT_TYPES,
     JWKS,
-    METADATA,
     REGISTER,
     REVOKE,
     SIGN_IN,
@@ -42,9 +41,9 @@ from tollbook.hosting.dev_login.metadata import (
 from tollbook.hosting.dev_login.provider import Provider
 from tollbook.hosting.dev_login.tickets import Asked
 from tollbook.hosting.dev_login.users import DevUser
+from tollbook.hosting.edge import body_of
 
 _LARGEST_BODY: Final = 16 << 10
-_SLOWEST_BODY_S: Final = 30.0
 _MOST_FIELDS: Final = 50
 _NO_STORE: Final = {"cache-control": "no-store"}
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -105,7 +104,7 @@ class DevLogin:
         self._registration = RegistrationHandler(provider, ClientRegistrationOptions(enabled=True))
         self._revocation = RevocationHandler(provider, authenticator)
         self.pages: Mapping[str, Page] = {
-            METADATA: _page(self._tell_metadata, "GET", "HEAD"),
+            SERVER: _page(self._tell_metadata, "GET", "HEAD"),
             JWKS: _page(self._tell_keys, "GET", "HEAD"),
             AUTHORIZE: self._for_a_person(_page(self._authorize, "GET")),
             SIGN_IN: self._for_a_person(_page(self._sign_in, "GET", "POST")),
@@ -253,9 +252,7 @@ def _page(endpoint: Endpoint, *methods: str) -> Page:
     """`endpoint` as the host calls it, for requests by these methods."""
 
     async def serve(exchange: Exchange) -> None:
-        if exchange.scope["method"] not in methods:
-            allowed = ", ".join(methods)
-            raise Refusal(405, f"Only {allowed} here.", headers=((b"allow", allowed.encode()),))
+        check_method(exchange, *methods)
         try:
             response = await endpoint(Request(exchange.scope, exchange.receive))
         except _FaultError as fault:
@@ -266,25 +263,7 @@ def _page(endpoint: Endpoint, *methods: str) -> Page:
 
 
 async def _body(request: Request, kind: str) -> bytes:
-    """The whole body.
-
-    Raises:
-        Refusal: it is too long, too slow, or not of that type.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
-        raise Refusal(415, f"Content-Type must be {kind}.")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_SLOWEST_BODY_S):
-            async for part in request.stream():
-                body += part
-                if len(body) > _LARGEST_BODY:
-                    raise Refusal(413, f"A body may have at most {_LARGEST_BODY:,} bytes here.")
-    except TimeoutError:
-        raise Refusal(408, "The body did not arrive in time.") from None
-    except ClientDisconnect:
-        raise Left from None
-    return bytes(body)
+    return await body_of(request.scope, request.receive, kind, _LARGEST_BODY)
 
 
 def _again(

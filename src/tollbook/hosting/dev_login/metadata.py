@@ -5,7 +5,6 @@ from typing import Final
 
 import msgspec
 
-METADATA: Final = "/.well-known/oauth-authorization-server"
 # Where clients of the revision of 2025-03-26, which may read no metadata, look for them.
 AUTHORIZE: Final = "/authorize"
 TOKEN: Final = "/token"  # noqa: S105

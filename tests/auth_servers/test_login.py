@@ -13,12 +13,13 @@ import pytest
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 from pydantic import AnyUrl
 
 from tests.auth_servers import cognito
 from tests.auth_servers.cognito import CognitoLogin
 from tests.auth_servers.issuer import PASSWORD, SCOPE, USER, base64url
+from tests.auth_servers.keyring import Keyring
 from tests.auth_servers.others import REDIRECT, AuthServer
 from tests.hosting.serving import messages, modern, request
 from tests.hosting.wire import Instance, instances
@@ -36,7 +37,7 @@ async def tollbook(folder: Path, **environment: str) -> AsyncIterator[Instance]:
         yield running
 
 
-class User:
+class User(Keyring):
     """A user at his client, and what that keeps for him.
 
     Attributes:
@@ -44,22 +45,9 @@ class User:
     """
 
     def __init__(self, server: AuthServer) -> None:
+        super().__init__()
         self._server = server
         self.back: list[str] = []
-        self.tokens: OAuthToken | None = None
-        self.client: OAuthClientInformationFull | None = None
-
-    async def get_tokens(self) -> OAuthToken | None:
-        return self.tokens
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        self.tokens = tokens
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        return self.client
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        self.client = client_info
 
     async def sign_in(self, url: str) -> None:
         self.back.append(await self._server.sign_in(url))

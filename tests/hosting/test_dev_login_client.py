@@ -5,9 +5,10 @@ import pytest
 from mcp import Client
 from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from mcp.shared.auth import OAuthClientMetadata
 from pydantic import AnyUrl
 
+from tests.auth_servers.keyring import Keyring
 from tests.hosting.serving import MODERN
 from tests.hosting.signing_in import CALLBACK, Laptop, back, client, laptop, store
 
@@ -16,26 +17,6 @@ __all__ = ["client", "laptop", "store"]
 pytestmark = pytest.mark.anyio
 
 ERAS = ("legacy", MODERN)
-
-
-class Keyring:
-    """What a client remembers."""
-
-    def __init__(self) -> None:
-        self.tokens: OAuthToken | None = None
-        self.client: OAuthClientInformationFull | None = None
-
-    async def get_tokens(self) -> OAuthToken | None:
-        return self.tokens
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        self.tokens = tokens
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        return self.client
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        self.client = client_info
 
 
 class Person:

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
 import httpx2
@@ -212,13 +212,7 @@ class TestTheLimit:
     ) -> None:
         async with serve(HostSettings(running_calls=2)) as url:
             session = await initialize(http, url)
-
-            async def call(name: str, /, **arguments: Any) -> httpx2.Response:
-                if not is_modern:
-                    return await session.send(url, tool(name, **arguments))
-                whole, headers = modern(tool(name, **arguments))
-                return await http.post(url, json=whole, headers=headers)
-
+            call = calling(session, url, is_modern)
             running = [asyncio.create_task(call("slow")) for _ in range(2)]
             await until(lambda: stage.entered == 2)
             assert is_full(await call("greet", name="Ann"), 503, "Too many calls are running. Try again later.")
@@ -234,13 +228,7 @@ class TestTheLimit:
         async with serve(HostSettings(calls_per_caller=2), authenticate=bearers) as url:
             http.headers["authorization"] = "Bearer ann"
             session = await initialize(http, url)
-
-            async def call(name: str, /, **arguments: Any) -> httpx2.Response:
-                if not is_modern:
-                    return await session.send(url, tool(name, **arguments))
-                whole, headers = modern(tool(name, **arguments))
-                return await http.post(url, json=whole, headers=headers)
-
+            call = calling(session, url, is_modern)
             running = [asyncio.create_task(call("slow")) for _ in range(2)]
             await until(lambda: stage.entered == 2)
             said = "This caller has 2 calls running, and may have no more."
@@ -304,6 +292,18 @@ async def opening(http: httpx2.AsyncClient, url: str, token: str | None = None, 
 def initializing(name: str = "test") -> dict[str, Any]:
     client = {"name": name, "version": "1"}
     return request("initialize", 0, protocolVersion="2025-11-25", capabilities={}, clientInfo=client)
+
+
+def calling(session: Wire, url: str, is_modern: bool) -> Callable[..., Coroutine[Any, Any, httpx2.Response]]:
+    """Calls tools in `session`, or without it where there are none."""
+
+    async def call(name: str, /, **arguments: Any) -> httpx2.Response:
+        if not is_modern:
+            return await session.send(url, tool(name, **arguments))
+        whole, headers = modern(tool(name, **arguments))
+        return await session.http.post(url, json=whole, headers=headers)
+
+    return call
 
 
 def is_full(response: httpx2.Response, status: int, says: str) -> bool:

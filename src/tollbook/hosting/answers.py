@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
+from tollbook.core import jsonrpc
 from tollbook.core.caller import ANYONE
-from tollbook.hosting import jsonrpc
 from tollbook.hosting.log import Trace
 
 Scope = MutableMapping[str, Any]

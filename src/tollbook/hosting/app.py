@@ -8,10 +8,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from tollbook.core import jsonrpc
 from tollbook.core.caller import ANYONE, Caller, set_caller
 from tollbook.core.errors import StoreDown
 from tollbook.core.stores import Clock, Store
-from tollbook.hosting import jsonrpc, sdk
+from tollbook.hosting import sdk
 from tollbook.hosting.answers import Answer, Exchange, Left, Page, Receive, Refusal, Scope, Send, no_method
 from tollbook.hosting.calls import Calls
 from tollbook.hosting.edge import Edge, preflight

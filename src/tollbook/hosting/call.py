@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from tollbook.core import jsonrpc
 from tollbook.core.errors import StoreDown
-from tollbook.hosting import jsonrpc
+from tollbook.core.jsonrpc import Id, Params, Request
 from tollbook.hosting.journal import Journal
-from tollbook.hosting.jsonrpc import Id, Params, Request
 from tollbook.hosting.outflow import Outflow
 from tollbook.hosting.sdk import Fault
 from tollbook.hosting.settings import HostSettings

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from tollbook.core import jsonrpc
 from tollbook.core.errors import StoreDown
-from tollbook.hosting import jsonrpc
 from tollbook.hosting.answers import Refusal
 from tollbook.hosting.call import Call
 from tollbook.hosting.journal import BEAT_S, Journal

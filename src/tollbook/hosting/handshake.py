@@ -8,14 +8,15 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
+from tollbook.core import jsonrpc
+from tollbook.core.jsonrpc import INVALID_PARAMS, Notification, Params, Request, Response
 from tollbook.core.stores import LARGEST_VALUE, Clock, Store
-from tollbook.hosting import jsonrpc, sdk
+from tollbook.hosting import sdk
 from tollbook.hosting.answers import ACCEPTED, Answer, Exchange, Headers, Refusal
 from tollbook.hosting.call import LOG_LEVELS, Call
 from tollbook.hosting.calls import Calls
 from tollbook.hosting.edge import check_takes_both, check_takes_stream
 from tollbook.hosting.journal import Journal
-from tollbook.hosting.jsonrpc import INVALID_PARAMS, Notification, Params, Request, Response
 from tollbook.hosting.sessions import Session, Sessions
 from tollbook.hosting.settings import HostSettings
 from tollbook.hosting.streams import (

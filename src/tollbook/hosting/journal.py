@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
+from tollbook.core.jsonrpc import INTERNAL_ERROR, Id, error, written
 from tollbook.core.stores import LARGEST_VALUE, Clock, Record, Store
-from tollbook.hosting.jsonrpc import INTERNAL_ERROR, Id, error, written
 from tollbook.hosting.sessions import room_of
 from tollbook.hosting.settings import HostSettings
 

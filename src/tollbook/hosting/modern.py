@@ -5,12 +5,13 @@ Source: https://modelcontextprotocol.io/specification/2026-07-28/basic/transport
 
 from typing import Any
 
-from tollbook.hosting import jsonrpc, sdk
+from tollbook.core import jsonrpc
+from tollbook.core.jsonrpc import Notification, Request
+from tollbook.hosting import sdk
 from tollbook.hosting.answers import ACCEPTED, Exchange, Refusal
 from tollbook.hosting.call import Call
 from tollbook.hosting.calls import Calls
 from tollbook.hosting.edge import check_takes_both
-from tollbook.hosting.jsonrpc import Notification, Request
 from tollbook.hosting.settings import HostSettings
 from tollbook.hosting.streams import answer_alone
 

@@ -8,8 +8,8 @@ from operator import attrgetter
 from typing import Final
 
 from tollbook.core.errors import StoreDown
+from tollbook.core.jsonrpc import Id
 from tollbook.hosting.journal import Event, Journal, key_of
-from tollbook.hosting.jsonrpc import Id
 
 _log: Final = logging.getLogger(__name__)
 

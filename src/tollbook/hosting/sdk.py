@@ -36,8 +36,8 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERS
 from starlette.requests import Request as HTTPRequest
 
 from tollbook.core.caller import Caller
+from tollbook.core.jsonrpc import INTERNAL_ERROR, Id, Params, Request
 from tollbook.hosting.answers import Scope
-from tollbook.hosting.jsonrpc import INTERNAL_ERROR, Id, Params, Request
 
 HANDSHAKE_VERSIONS: Final = frozenset(HANDSHAKE_PROTOCOL_VERSIONS)
 PRIMED_VERSION: Final = LATEST_HANDSHAKE_VERSION

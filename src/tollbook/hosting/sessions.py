@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from tollbook.core.caller import Caller
+from tollbook.core.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS
 from tollbook.core.stores import Clock, Record, Store
 from tollbook.hosting.answers import Refusal
-from tollbook.hosting.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS
 from tollbook.hosting.settings import HostSettings
 
 _LARGEST_CLIENT: Final = 64 << 10  # bytes of what a client says of itself

@@ -24,7 +24,7 @@ class _Said(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """A thing of the schema."""
 
 
-class Annotations(_Said):
+class Annotations(_Said, frozen=True):
     """What a server says of a tool's effects. The defaults are the schema's."""
 
     title: str | None = None
@@ -34,7 +34,7 @@ class Annotations(_Said):
     open_world_hint: bool = True
 
 
-class Tool(_Said):
+class Tool(_Said, frozen=True):
     name: str
     title: str | None = None
     description: str | None = None
@@ -48,7 +48,7 @@ class Tool(_Said):
         return self.annotations is not None and (self.annotations.read_only_hint or self.annotations.idempotent_hint)
 
 
-class Resource(_Said):
+class Resource(_Said, frozen=True):
     uri: str
     name: str = ""
     title: str | None = None
@@ -57,7 +57,7 @@ class Resource(_Said):
     size: int | None = None
 
 
-class ResourceTemplate(_Said):
+class ResourceTemplate(_Said, frozen=True):
     uri_template: str
     name: str = ""
     title: str | None = None
@@ -65,21 +65,21 @@ class ResourceTemplate(_Said):
     mime_type: str | None = None
 
 
-class PromptArgument(_Said):
+class PromptArgument(_Said, frozen=True):
     name: str
     title: str | None = None
     description: str | None = None
     required: bool = False
 
 
-class Prompt(_Said):
+class Prompt(_Said, frozen=True):
     name: str
     title: str | None = None
     description: str | None = None
     arguments: Sequence[PromptArgument] | None = None
 
 
-class ResourceContents(_Said):
+class ResourceContents(_Said, frozen=True):
     """Text, or bytes in base64."""
 
     uri: str = ""
@@ -88,7 +88,7 @@ class ResourceContents(_Said):
     blob: str | None = None
 
 
-class Content(_Said):
+class Content(_Said, frozen=True):
     """A block of a result or of a prompt: `type` says which of the fields it has.
 
     text: `text` · image, audio: `data` in base64, `mime_type` · resource: `resource` ·
@@ -107,27 +107,27 @@ class Content(_Said):
     size: int | None = None
 
 
-class ToolResult(_Said):
+class ToolResult(_Said, frozen=True):
     content: Sequence[Content] = ()
     structured_content: Any = None
     is_error: bool = False
 
 
-class ReadResult(_Said):
+class ReadResult(_Said, frozen=True):
     contents: Sequence[ResourceContents] = ()
 
 
-class PromptMessage(_Said):
+class PromptMessage(_Said, frozen=True):
     role: str
     content: Content
 
 
-class PromptResult(_Said):
+class PromptResult(_Said, frozen=True):
     description: str | None = None
     messages: Sequence[PromptMessage] = ()
 
 
-class Implementation(_Said):
+class Implementation(_Said, frozen=True):
     """A program, as it calls itself."""
 
     name: str

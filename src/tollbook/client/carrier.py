@@ -1,0 +1,57 @@
+"""What carries messages between this client and one server."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Final, Protocol
+
+from tollbook.core.jsonrpc import Id, Message
+
+MOST_BYTES: Final = 64 * 2**20
+"""Of one message of a server. More is not read."""
+
+
+class Lost(Exception):
+    """The server does not know the session, or no longer does."""
+
+
+class Cut(Exception):
+    """The way to the server broke off before the answer came; says how. What was asked may have been done."""
+
+
+class Carrier(Protocol):
+    """A way to one server.
+
+    Attributes:
+        closing_cancels: whether a server of the modern era takes it for a cancellation when `exchange` is left early.
+    """
+
+    closing_cancels: bool
+
+    def exchange(
+        self, request_id: Id, body: bytes, headers: Mapping[str, str], alive: Callable[[], None]
+    ) -> AsyncGenerator[Message, None]:
+        """Sends a request; gives what the server says meanwhile, and last the answer to it.
+
+        Args:
+            headers: of this request alone, where the way has any.
+            alive: is called whenever anything comes.
+
+        Raises:
+            Lost: the server knows no such session.
+            Cut: no answer will come.
+            ClientError: what else can go wrong.
+        """
+
+    async def send(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Sends a message that is owed no answer. Raises as `exchange` does."""
+
+    def unasked(self, headers: Mapping[str, str]) -> AsyncGenerator[Message, None]:
+        """What the server says of itself, for as long as it does. Ends where it will not."""
+
+    @property
+    def has_session(self) -> bool:
+        """Whether the server has given a session's id."""
+
+    async def end(self, headers: Mapping[str, str]) -> bool:
+        """Ends the session on the server; False if it keeps none, or does not let clients end it."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,357 @@
+"""One conversation with a server, in the era that both speak.
+
+Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle and
+https://modelcontextprotocol.io/specification/2026-07-28/basic
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping
+from contextlib import aclosing, suppress
+from typing import Any, Final, Literal
+
+from tollbook import __version__
+from tollbook.client.carrier import Carrier, Cut, Lost
+from tollbook.client.host import Host
+from tollbook.client.mirrored import header_safe
+from tollbook.client.protocol import (
+    HANDSHAKE_VERSIONS,
+    MODERN_VERSIONS,
+    Elicitation,
+    Era,
+    Implementation,
+    Json,
+    Server,
+    read,
+)
+from tollbook.client.questions import answer_to, question_in
+from tollbook.client.trouble import ClientError, Misbehaved, Refused, RpcError, TimedOut
+from tollbook.core import jsonrpc
+from tollbook.core.jsonrpc import Id, Notification, Request, Response
+from tollbook.core.text import printable
+
+EraChoice = Literal["auto", "handshake", "modern"]
+
+_VERSION: Final = "mcp-protocol-version"
+_META: Final = "io.modelcontextprotocol/"
+_NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+"""Where a request's params have what the header Mcp-Name says again."""
+_ROUNDS: Final = 10
+"""How often a server may ask for more within one call."""
+_PROBE_S: Final = 5.0
+"""For a process to answer a question that older servers do not know; some say nothing at all."""
+_FAREWELL_S: Final = 2.0
+_UNSUPPORTED_VERSION: Final = -32022
+_METHOD_NOT_FOUND: Final = -32601
+_URL_NEEDED: Final = -32042
+
+Changed = Callable[[str], None]
+"""Is told which list of the server has changed: tools, resources or prompts."""
+
+
+class Session:
+    """A conversation that has begun.
+
+    Args:
+        log_level: the least serious log lines that are wanted; None: none.
+        timeout_s: the longest silence that is borne while an answer is awaited.
+    """
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        host: Host,
+        *,
+        era: Era,
+        may_elicit: bool,
+        log_level: str | None,
+        timeout_s: float,
+        changed: Changed,
+    ) -> None:
+        self._carrier, self._host, self._changed = carrier, host, changed
+        self.log_level, self._timeout_s = log_level, timeout_s
+        self._ids = itertools.count(1)
+        self.capabilities: Json = {"elicitation": {"form": {}, "url": {}}} if may_elicit else {}
+        self._era = era
+        self.version = MODERN_VERSIONS[0] if era == "modern" else ""
+        """That both speak; empty before `initialize` is answered."""
+        self.listener: asyncio.Task[None] | None = None
+
+    async def ask(self, method: str, params: Json, mirrored: Mapping[str, str] | None = None) -> Json:
+        """The result of a request. What the server asks meanwhile is answered by the host.
+
+        Args:
+            mirrored: further headers of this request.
+
+        Raises:
+            Lost, Cut: see `carrier`.
+            RpcError: the server's error.
+            TimedOut: it was silent for too long.
+        """
+        further: dict[str, Any] = {}
+        for attempt in range(_ROUNDS):
+            result = await self._once(method, {**params, **further}, mirrored or {})
+            if self._era == "handshake" or result.get("resultType", "complete") != "input_required":
+                return result
+            wanted = result.get("inputRequests") or {}
+            if not isinstance(wanted, dict):
+                break
+            if not wanted:  # it only wants to be asked once more
+                await asyncio.sleep(min(0.05 * 2**attempt, 1.0))
+            further = {"inputResponses": {key: await self._input(request) for key, request in wanted.items()}}
+            if "requestState" in result:
+                further["requestState"] = result["requestState"]
+            if not wanted:
+                del further["inputResponses"]
+        raise Misbehaved(f"The server asked for more input {_ROUNDS} times in one call, and was not asked again.")
+
+    async def tell(self, method: str, params: Json | None = None) -> None:
+        """Sends a notification."""
+        await self._carrier.send(jsonrpc.notification(method, params), self._headers(method, params or {}))
+
+    async def end(self) -> bool:
+        """Ends the session on the server; see `Carrier.end`."""
+        return await self._carrier.end({_VERSION: self.version})
+
+    async def close(self) -> None:
+        if self.listener is not None:
+            self.listener.cancel()
+            await asyncio.gather(self.listener, return_exceptions=True)
+        await self._carrier.close()
+
+    async def listen(self) -> None:
+        """Hears what the server says of itself, until it stops."""
+        replies = set()
+        with suppress(ClientError, Cut, Lost):
+            async with aclosing(self._carrier.unasked({_VERSION: self.version})) as messages:
+                async for message in messages:
+                    if isinstance(message, Request):
+                        reply = asyncio.create_task(self._reply(message))
+                        replies.add(reply)
+                        reply.add_done_callback(replies.discard)
+                    elif isinstance(message, Notification):
+                        self._heard(message)
+
+    async def _once(self, method: str, params: Json, mirrored: Mapping[str, str]) -> Json:
+        request_id = next(self._ids)
+        body = jsonrpc.request(request_id, method, self._stamped(method, params, request_id))
+        headers = {**self._headers(method, params), **mirrored}
+        patience = _Patience(self._timeout_s)
+        questions: list[asyncio.Task[None]] = []
+        try:
+            async with (
+                patience.limit,
+                aclosing(self._carrier.exchange(request_id, body, headers, patience.alive)) as messages,
+            ):
+                async for message in messages:
+                    match message:
+                        case Response():
+                            return self._result(message, method)
+                        case Request():
+                            questions.append(asyncio.create_task(patience.pause(self._reply(message))))
+                        case Notification():
+                            self._heard(message)
+            raise Cut("no answer came")
+        except TimeoutError:
+            await self._cancel(request_id, method, "It took too long.")
+            raise TimedOut(
+                f"The server said nothing for {self._timeout_s:g} s and was not waited for any longer. Ask for less, "
+                "or wait longer with --timeout."
+            ) from None
+        except asyncio.CancelledError:
+            await self._cancel(request_id, method, "The user cancelled it.")
+            raise
+        finally:
+            for question in questions:
+                question.cancel()
+
+    def _stamped(self, method: str, params: Json, request_id: Id) -> Json:
+        """`params` with what every request says about itself."""
+        meta: dict[str, Any] = dict(params.get("_meta") or {})
+        if method in _NAMED_BY:
+            meta["progressToken"] = request_id
+        if self._era == "modern":
+            meta[f"{_META}protocolVersion"] = self.version
+            meta[f"{_META}clientInfo"] = _OURSELVES
+            meta[f"{_META}clientCapabilities"] = self.capabilities
+            if self.log_level:
+                meta[f"{_META}logLevel"] = self.log_level
+        return {**params, "_meta": meta} if meta else params
+
+    def _headers(self, method: str, params: Json) -> dict[str, str]:
+        headers = {_VERSION: self.version} if self.version else {}
+        if self._era == "modern":
+            headers["mcp-method"] = method
+            if isinstance(name := params.get(_NAMED_BY.get(method, "")), str):
+                headers["mcp-name"] = header_safe(name)
+        return headers
+
+    def _result(self, response: Response, method: str) -> Json:
+        if "error" in response.body:
+            raise rpc_error(response.body["error"], method)
+        result = response.body.get("result")
+        if not isinstance(result, dict):
+            raise Misbehaved(f"The server's result of {method} is no object.")
+        return result
+
+    async def _cancel(self, request_id: Id, method: str, reason: str) -> None:
+        """Tells the server that no one waits any more, where closing the stream does not say so."""
+        if method in ("initialize", "server/discover") or (self._era == "modern" and self._carrier.closing_cancels):
+            return
+        with suppress(ClientError, Cut, Lost, TimeoutError):
+            async with asyncio.timeout(_FAREWELL_S):
+                await self.tell("notifications/cancelled", {"requestId": request_id, "reason": reason})
+
+    def _heard(self, said: Notification) -> None:
+        params = said.params or {}
+        if said.method == "notifications/message":
+            logger = params.get("logger")
+            self._host.log(
+                str(params.get("level", "info")), logger if isinstance(logger, str) else None, params.get("data")
+            )
+        elif said.method == "notifications/progress":
+            done, total, message = params.get("progress"), params.get("total"), params.get("message")
+            if isinstance(done, int | float):
+                self._host.progress(
+                    done,
+                    total if isinstance(total, int | float) else None,
+                    message if isinstance(message, str) else None,
+                )
+        elif said.method.endswith("/list_changed"):
+            self._changed(said.method.split("/")[1])
+        else:
+            self._host.debug(f"The server says {printable(said.method)}.")
+
+    async def _reply(self, request: Request) -> None:
+        """Answers a request of the server."""
+        try:
+            body = jsonrpc.result(request.id, await self._answer(request.method, request.params or {}))
+        except RpcError as fault:
+            body = jsonrpc.error(request.id, fault.code, fault.text)
+        with suppress(ClientError, Cut, Lost):
+            await self._carrier.send(body, self._headers("", {}))
+
+    async def _input(self, request: Any) -> Json:
+        """The answer to a request that stands in a result."""
+        if not isinstance(request, dict) or not isinstance(request.get("params", {}), dict):
+            raise Misbehaved("The server asks for input, but not in MCP's form.")
+        return await self._answer(str(request.get("method")), request.get("params", {}))
+
+    async def _answer(self, method: str, params: Json) -> Json:
+        if method == "ping":
+            return {}
+        if method == "elicitation/create" and self.capabilities:
+            question: Elicitation = question_in(params)
+            return answer_to(question, await self._host.elicit(question))
+        raise RpcError(
+            f"The server asks this client for {printable(method)}, which it does not do.",
+            _METHOD_NOT_FOUND,
+            f"This client does not do {method}.",
+        )
+
+
+class _Patience:
+    """How long an answer is waited for: anew after every sign of life, and not while the user is asked."""
+
+    def __init__(self, seconds: float) -> None:
+        self.limit = asyncio.timeout(seconds)
+        self._seconds, self._asked = seconds, 0
+
+    def alive(self) -> None:
+        if not self._asked and not self.limit.expired():
+            self.limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
+
+    async def pause(self, question: Any) -> None:
+        self._asked += 1
+        self.limit.reschedule(None)
+        try:
+            await question
+        finally:
+            self._asked -= 1
+            with suppress(RuntimeError):  # the call is over
+                self.alive()
+
+
+async def negotiate(make: Callable[[Era], Session], choice: EraChoice, *, is_process: bool) -> tuple[Session, Server]:
+    """Finds out which era the server speaks, and begins the conversation in it.
+
+    Args:
+        make: a session of an era, over a way to the server that is already there.
+        is_process: whether the server is a process, of which some do not answer at all to what they do not know.
+    """
+    if choice != "handshake":
+        session = make("modern")
+        try:
+            async with asyncio.timeout(_PROBE_S if is_process and choice == "auto" else None):
+                return session, _discovered(await session.ask("server/discover", {}), session)
+        except (RpcError, Misbehaved, Refused, TimeoutError) as fault:
+            if choice == "modern" or _speaks_only_others(fault):
+                raise
+    session = make("handshake")
+    return session, await _initialized(session)
+
+
+async def _initialized(session: Session) -> Server:
+    asked = {"protocolVersion": HANDSHAKE_VERSIONS[0], "capabilities": session.capabilities, "clientInfo": _OURSELVES}
+    result = await session.ask("initialize", asked)
+    version = result.get("protocolVersion")
+    if version not in HANDSHAKE_VERSIONS:
+        raise Misbehaved(
+            f"The server speaks MCP {printable(str(version)[:40])}, and this client {', '.join(HANDSHAKE_VERSIONS)} and "
+            f"{', '.join(MODERN_VERSIONS)}."
+        )
+    session.version = version
+    await session.tell("notifications/initialized")
+    return _server(result, result.get("serverInfo"), version, "handshake")
+
+
+def _discovered(result: Json, session: Session) -> Server:
+    versions = result.get("supportedVersions")
+    if not isinstance(versions, list) or session.version not in versions:
+        raise Misbehaved("The server answers server/discover, but does not say that it speaks what this client speaks.")
+    meta = result.get("_meta")
+    info = meta.get(f"{_META}serverInfo") if isinstance(meta, dict) else None
+    return _server(result, info, session.version, "modern")
+
+
+def _server(result: Json, info: Any, version: str, era: Era) -> Server:
+    capabilities, instructions = result.get("capabilities"), result.get("instructions")
+    return Server(
+        info=read(info, Implementation) if isinstance(info, dict) else None,
+        capabilities=capabilities if isinstance(capabilities, dict) else {},
+        instructions=instructions if isinstance(instructions, str) else None,
+        version=version,
+        era=era,
+    )
+
+
+def _speaks_only_others(fault: Exception) -> bool:
+    """Whether the server says that it speaks none of our versions: falling back would not help."""
+    if not isinstance(fault, RpcError) or fault.code != _UNSUPPORTED_VERSION or not isinstance(fault.data, dict):
+        return False
+    supported = fault.data.get("supported")
+    return isinstance(supported, list) and not set(map(str, supported)) & set(HANDSHAKE_VERSIONS)
+
+
+def rpc_error(error: Any, method: str) -> RpcError:
+    """What a JSON-RPC error means, in a sentence."""
+    error = error if isinstance(error, dict) else {}
+    code = error.get("code")
+    code = code if isinstance(code, int) else 0
+    text, data = str(error.get("message", "")), error.get("data")
+    shown = f": {printable(text[:1000])}" if text else ""
+    if code == _METHOD_NOT_FOUND:
+        sentence = f"The server does not do {method}{shown}."
+    elif code == jsonrpc.INVALID_PARAMS:
+        sentence = f"The server does not take what it was asked{shown}."
+    elif code == _URL_NEEDED:
+        pages = data.get("elicitations") if isinstance(data, dict) else None
+        urls = [str(page.get("url")) for page in pages or () if isinstance(page, dict)]
+        pages_named = printable(" ".join(urls))[:2000]
+        sentence = f"The server wants you to open a page first, and then to ask again: {pages_named}"
+    else:
+        sentence = f"The server answered {method} with error {code}{shown}."
+    return RpcError(sentence.replace("..", "."), code, text, data)
+
+
+_OURSELVES: Final = {"name": "tollbook", "version": __version__}

@@ -1,0 +1,168 @@
+"""A server that is a process of this machine: a message a line on its standard input and output.
+
+Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#stdio
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from tollbook.client.carrier import MOST_BYTES, Cut
+from tollbook.client.targets import Target
+from tollbook.client.trouble import Unreachable
+from tollbook.core import jsonrpc
+from tollbook.core.jsonrpc import Id, Message, Notification, Response
+from tollbook.core.text import printable
+
+_PATIENCE_S: Final = 2.0
+"""For a process that is asked to end, before it is made to."""
+
+
+class Stdio:
+    """A way to the process that `start` began."""
+
+    has_session = False
+    closing_cancels = False
+
+    def __init__(self, process: asyncio.subprocess.Process, debug: Callable[[str], None]) -> None:
+        self._process, self._debug = process, debug
+        self._running: dict[Id, tuple[asyncio.Queue[Message | None], Callable[[], None]]] = {}
+        self._unasked: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._said: deque[str] = deque(maxlen=5)
+        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._read_log())]
+
+    async def exchange(
+        self, request_id: Id, body: bytes, headers: Mapping[str, str], alive: Callable[[], None]
+    ) -> AsyncGenerator[Message, None]:
+        messages: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._running[request_id] = messages, alive
+        try:
+            await self.send(body, headers)
+            while (message := await messages.get()) is not None:
+                yield message
+                if isinstance(message, Response):
+                    return
+            raise Cut(await self._end())
+        finally:
+            del self._running[request_id]
+
+    async def send(self, body: bytes, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - a pipe has no headers
+        pipe = self._process.stdin
+        if pipe is None or self._tasks[0].done():
+            raise Cut(await self._end())
+        try:
+            pipe.write(body + b"\n")
+            await pipe.drain()
+        except (BrokenPipeError, ConnectionResetError) as fault:
+            raise Cut(await self._end()) from fault
+
+    async def unasked(self, headers: Mapping[str, str]) -> AsyncGenerator[Message, None]:  # noqa: ARG002
+        while (message := await self._unasked.get()) is not None:
+            yield message
+
+    async def end(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
+        return False
+
+    async def close(self) -> None:
+        """Closes its input, and sees to it that it ends.
+
+        Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle#stdio
+        """
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        for sent in (None, signal.SIGTERM, signal.SIGKILL):
+            if sent is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, sent)
+            try:
+                await asyncio.wait_for(self._process.wait(), _PATIENCE_S)
+                break
+            except TimeoutError:
+                continue
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _read(self) -> None:
+        output = self._process.stdout
+        try:
+            while output is not None and (line := await output.readline()):
+                try:
+                    self._pass_on(jsonrpc.message_of(msgspec.json.decode(line)))
+                except (jsonrpc.Malformed, msgspec.DecodeError, ValueError, RecursionError):
+                    self._debug(f"Not a message: {printable(line[:200].decode(errors='replace').rstrip())}")
+        except ValueError:  # longer than the limit: what follows cannot be told apart
+            self._said.append(f"it sent a line of more than {MOST_BYTES // 2**20} MiB")
+        finally:
+            for messages, _ in self._running.values():
+                messages.put_nowait(None)
+            self._unasked.put_nowait(None)
+
+    def _pass_on(self, message: Message) -> None:
+        """To the exchange it belongs to, as far as one can see; what belongs to none is unasked."""
+        for _, alive in self._running.values():
+            alive()
+        if isinstance(message, Response):
+            if message.id in self._running:
+                self._running[message.id][0].put_nowait(message)
+            return
+        token = (message.params or {}).get("progressToken") if isinstance(message, Notification) else None
+        if jsonrpc.is_id(token) and token in self._running:
+            messages, _ = self._running[token]
+        elif self._running:
+            messages, _ = next(reversed(self._running.values()))
+        else:
+            messages = self._unasked
+        messages.put_nowait(message)
+
+    async def _read_log(self) -> None:
+        """Its standard error is its log: shown to whoever wants to know, and quoted when it dies."""
+        log = self._process.stderr
+        with contextlib.suppress(ValueError):
+            while log is not None and (line := await log.readline()):
+                text = printable(line[:500].decode(errors="replace").rstrip())
+                self._said.append(text)
+                self._debug(f"stderr: {text}")
+
+    async def _end(self) -> str:
+        """How the process ended, as a part of a sentence."""
+        try:
+            code = await asyncio.wait_for(self._process.wait(), _PATIENCE_S)
+            await asyncio.wait_for(asyncio.shield(self._tasks[1]), _PATIENCE_S)
+        except TimeoutError:
+            return "the server's process closed its output"
+        last = f" after '{self._said[-1]}'" if self._said else ""
+        return f"the server's process ended with code {code}{last}"
+
+
+async def start(target: Target, debug: Callable[[str], None]) -> Stdio:
+    """Starts the process of `target`, in a group of its own: Ctrl-C is for this program, not for it.
+
+    Raises:
+        Unreachable: it cannot be started.
+    """
+    program = printable(target.command[0])
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *target.command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=dict(target.environment),
+            cwd=target.folder,
+            limit=MOST_BYTES,
+            start_new_session=True,
+        )
+    except FileNotFoundError as fault:
+        is_folder = target.folder is not None and fault.filename == target.folder
+        missing = f"folder '{printable(fault.filename)}'" if is_folder else f"program '{program}'"
+        raise Unreachable(f"There is no {missing}. Check its name; programs are looked for along PATH.") from fault
+    except (OSError, ValueError) as fault:
+        raise Unreachable(f"'{program}' cannot be started: {fault}.") from fault
+    return Stdio(process, debug)

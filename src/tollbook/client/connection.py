@@ -285,8 +285,8 @@ class _Recovery:
         self._was_forgotten = True
         if self._only_once:
             raise CallLost(
-                f"The server had forgotten the session; a new one is open. '{self._only_once}' was not called again: the "
-                "server does not say that it may be called twice. Call it again if you want it."
+                f"The server had forgotten the session; a new one is open. '{self._only_once}' was not called "
+                "again: the server does not say that it may be called twice. Call it again if you want it."
             )
         self._host.debug("The server had forgotten the session; a new one is opened.")
 

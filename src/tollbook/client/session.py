@@ -297,8 +297,8 @@ async def _initialized(session: Session) -> Server:
     version = result.get("protocolVersion")
     if version not in HANDSHAKE_VERSIONS:
         raise Misbehaved(
-            f"The server speaks MCP {printable(str(version)[:40])}, and this client {', '.join(HANDSHAKE_VERSIONS)} and "
-            f"{', '.join(MODERN_VERSIONS)}."
+            f"The server speaks MCP {printable(str(version)[:40])}, and this client "
+            f"{', '.join((*MODERN_VERSIONS, *HANDSHAKE_VERSIONS))}."
         )
     session.version = version
     await session.tell("notifications/initialized")

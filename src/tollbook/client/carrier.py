@@ -14,7 +14,15 @@ class Lost(Exception):
 
 
 class Cut(Exception):
-    """The way to the server broke off before the answer came; says how. What was asked may have been done."""
+    """The way to the server broke off before the answer came; says how. What was asked may have been done.
+
+    Attributes:
+        ends_session: whether there is no use in going on with the session.
+    """
+
+    def __init__(self, how: str, *, ends_session: bool = False) -> None:
+        super().__init__(how)
+        self.ends_session = ends_session
 
 
 class Carrier(Protocol):

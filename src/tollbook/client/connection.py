@@ -1,7 +1,8 @@
 """A connection that does not give up: what can be taken up again is, and what cannot be is said."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -52,6 +53,7 @@ class Connection:
         self._choice, self._timeout_s, self._log_level = era, timeout_s, log_level
         self._may_elicit, self._listens = may_elicit, listens
         self._session: Session | None = None
+        self._left: list[Session] = []
         self._lists: dict[str, Any] = {}
         self._opening = asyncio.Lock()
         self.server: Server | None = None
@@ -78,9 +80,10 @@ class Connection:
 
     async def close(self) -> None:
         """Lets go of the server. Its session lives on there; `terminate` ends it."""
-        session, self._session, self.server = self._session, None, None
+        left = [*self._left, *filter(None, [self._session])]
+        self._session, self.server, self._left = None, None, []
         self._lists.clear()
-        if session is not None:
+        for session in left:
             await session.close()
 
     async def terminate(self) -> bool:
@@ -197,15 +200,17 @@ class Connection:
             try:
                 return await session.ask(method, params, headers)
             except Lost:
-                await self._drop(session)
+                self._drop(session)
                 if only_once:
                     await self._ready()
                 recovery.forgotten()
             except Unreachable as fault:
+                if self.target.url is None:
+                    self._drop(session)
                 await recovery.gone(fault)
             except Cut as cut:
-                if self.target.url is None:
-                    await self._drop(session)
+                if cut.ends_session:
+                    self._drop(session)
                 await recovery.cut(cut)
 
     async def _ready(self) -> Session:
@@ -215,17 +220,17 @@ class Connection:
                 self._session, self.server = await self._opened()
             return self._session
 
-    async def _drop(self, session: Session) -> None:
-        """Lets go of a session that is no more; another may have begun meanwhile."""
+    def _drop(self, session: Session) -> None:
+        """Has the next request open another session. What is under way over this one ends by itself."""
         if self._session is session:
             self._session = None
-            await session.close()
+            self._left.append(session)
 
     async def _opened(self) -> tuple[Session, Server]:
-        carrier = await self._carrier()
+        carrier, ids = await self._carrier(), itertools.count(1)
         try:
             session, server = await negotiate(
-                lambda era: self._begun(carrier, era), self._choice, is_process=self.target.url is None
+                lambda era: self._begun(carrier, ids, era), self._choice, is_process=self.target.url is None
             )
             if server.era == "handshake" and self._log_level and "logging" in server.capabilities:
                 await session.ask("logging/setLevel", {"level": self._log_level})
@@ -245,10 +250,11 @@ class Connection:
             return await stdio.start(self.target, self._host.debug)
         return Http(self.target.url, self.target.headers, self._auth, self._host.debug, self._resumed)
 
-    def _begun(self, carrier: Carrier, era: Era) -> Session:
+    def _begun(self, carrier: Carrier, ids: Iterator[int], era: Era) -> Session:
         return Session(
             carrier,
             self._host,
+            ids=ids,
             era=era,
             may_elicit=self._may_elicit,
             log_level=self._log_level,

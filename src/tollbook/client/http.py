@@ -145,15 +145,8 @@ class Http:
                 async with aclosing(stream.messages(response)) as messages:
                     async for message in messages:
                         yield message
-        except (Unreachable, Cut) as fault:
-            if not stream.began:
-                raise
-            stream.ending = f" ({fault})"
-        except Refused as refused:
-            if refused.status < 500 or not stream.last_id:
-                raise Cut(
-                    f"the stream ended without an answer, and the server does not resume it ({refused})"
-                ) from None
+        except (Unreachable, Refused, Cut, Lost) as fault:
+            stream.failed(fault)
 
     @asynccontextmanager
     async def _answer(
@@ -166,7 +159,7 @@ class Http:
             response = await self._sent(request)
         try:
             response.stream = _Heard(response.stream, alive)
-            self._debug(f"{method} {response.status_code} {response.headers.get('content-type', '')}".rstrip())
+            self._debug(_in_short(request, response))
             error = await self._check(response, bool(held))
             self._keep_session(response)
             with _translated(self._url):
@@ -243,6 +236,16 @@ class _Stream:
         self.began = False
         self.ending = ""
 
+    def failed(self, fault: Exception) -> None:
+        """It could not be taken up just now; raises where there is no use in trying again."""
+        if not self.began:
+            raise fault
+        if isinstance(fault, Lost):
+            raise Cut("the stream ended, and the server has forgotten the session", ends_session=True) from fault
+        if isinstance(fault, Refused) and fault.status < 500:
+            raise Cut(f"the stream ended, and the server does not resume it ({fault})") from fault
+        self.ending = f" ({fault})"
+
     async def messages(self, response: httpx2.Response) -> AsyncGenerator[Message, None]:
         self.began, self.ending = True, ""
         try:
@@ -311,6 +314,11 @@ def _answers(message: Message, request_id: Id) -> bool:
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
+
+
+def _in_short(request: httpx2.Request, response: httpx2.Response) -> str:
+    kind = printable(response.headers.get("content-type", "")[:100])
+    return f"{request.method} {request.url.path}: {response.status_code} {kind}".rstrip()
 
 
 def _ignored() -> None:

@@ -5,8 +5,7 @@ https://modelcontextprotocol.io/specification/2026-07-28/basic
 """
 
 import asyncio
-import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any, Final, Literal
 
@@ -53,6 +52,7 @@ class Session:
     """A conversation that has begun.
 
     Args:
+        ids: of requests, as yet unused on this way to the server.
         log_level: the least serious log lines that are wanted; None: none.
         timeout_s: the longest silence that is borne while an answer is awaited.
     """
@@ -62,6 +62,7 @@ class Session:
         carrier: Carrier,
         host: Host,
         *,
+        ids: Iterator[int],
         era: Era,
         may_elicit: bool,
         log_level: str | None,
@@ -70,7 +71,7 @@ class Session:
     ) -> None:
         self._carrier, self._host, self._changed = carrier, host, changed
         self.log_level, self._timeout_s = log_level, timeout_s
-        self._ids = itertools.count(1)
+        self._ids = ids
         self.capabilities: Json = {"elicitation": {"form": {}, "url": {}}} if may_elicit else {}
         self._era = era
         self.version = MODERN_VERSIONS[0] if era == "modern" else ""
@@ -136,6 +137,7 @@ class Session:
         request_id = next(self._ids)
         body = jsonrpc.request(request_id, method, self._stamped(method, params, request_id))
         headers = {**self._headers(method, params), **mirrored}
+        self._host.debug(f"{method} as request {request_id}")
         patience = _Patience(self._timeout_s)
         questions: list[asyncio.Task[None]] = []
         try:

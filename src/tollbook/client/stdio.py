@@ -48,19 +48,19 @@ class Stdio:
                 yield message
                 if isinstance(message, Response):
                     return
-            raise Cut(await self._end())
+            raise Cut(await self._end(), ends_session=True)
         finally:
             del self._running[request_id]
 
     async def send(self, body: bytes, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - a pipe has no headers
         pipe = self._process.stdin
         if pipe is None or self._tasks[0].done():
-            raise Cut(await self._end())
+            raise Unreachable(f"Nothing was sent: {await self._end()}.")
         try:
             pipe.write(body + b"\n")
             await pipe.drain()
         except (BrokenPipeError, ConnectionResetError) as fault:
-            raise Cut(await self._end()) from fault
+            raise Cut(await self._end(), ends_session=True) from fault
 
     async def unasked(self, headers: Mapping[str, str]) -> AsyncGenerator[Message, None]:  # noqa: ARG002
         while (message := await self._unasked.get()) is not None:

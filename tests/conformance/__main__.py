@@ -1,4 +1,4 @@
-"""python -m tests.conformance: the official conformance suite against our hosting, and its table."""
+"""python -m tests.conformance: the official conformance suite against our hosting and our client, and its table."""
 
 import argparse
 import signal
@@ -6,28 +6,33 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.conformance.stack import stack
-from tests.conformance.suite import INSTANCES, REVISIONS, Run, run_one, runs
+from tests.conformance.suite import REVISIONS, SUBJECTS, Run, Subject, ready, requirements, run_one, runs
 from tests.conformance.table import table
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """0 if everything that the revisions require passes, 1 if not."""
+    names = {subject.name.replace(" ", "-"): subject for subject in SUBJECTS}
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
     parser.add_argument("--revision", choices=REVISIONS, help="only this revision of the protocol")
-    parser.add_argument("--instances", type=int, choices=INSTANCES, help="only against so many instances")
+    parser.add_argument("--only", choices=names, help="only this of what is examined")
     parser.add_argument("--scenario", metavar="NAME", help="one scenario, with all that the suite says of it")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write the table of everything here")
     asked = parser.parse_args(words)
-    if asked.table and (asked.revision or asked.instances or asked.scenario):
-        parser.error("--table needs everything: leave out --revision, --instances and --scenario")
+    if asked.table and (asked.revision or asked.only or asked.scenario):
+        parser.error("--table needs everything: leave out --revision, --only and --scenario")
     revisions = (asked.revision,) if asked.revision else REVISIONS
-    instances = (asked.instances,) if asked.instances else INSTANCES
+    subjects = (names[asked.only],) if asked.only else SUBJECTS
     if asked.scenario:
-        return _show(asked.scenario, revisions, instances)
+        known = {
+            name for subject in subjects for revision in revisions for name in requirements(subject.side, revision)
+        }
+        if asked.scenario not in known:
+            parser.error(f"there is no scenario {asked.scenario}; these are: {' '.join(sorted(known))}")
+        return _show(asked.scenario, revisions, subjects)
 
     found = []
-    for run in runs(revisions, instances):
+    for run in runs(revisions, subjects):
         print("\n".join(_in_words(run)), flush=True)
         found.append(run)
     if asked.table:
@@ -35,19 +40,22 @@ def main(words: Sequence[str] | None = None) -> int:
     return int(any(each.result != "passed" for run in found for each in run.scenarios if not each.unscored))
 
 
-def _show(scenario: str, revisions: Sequence[str], instances: Sequence[int]) -> int:
+def _show(scenario: str, revisions: Sequence[str], subjects: Sequence[Subject]) -> int:
     failed = False
-    for number in instances:
-        with stack(number) as running:
-            for revision in revisions:
-                passed, said = run_one(running.url, revision, scenario)
-                print(f"--- {revision}, instances: {number}\n{said}", flush=True)
+    for subject in subjects:
+        of = [revision for revision in revisions if scenario in requirements(subject.side, revision)]
+        if not of:
+            continue
+        with ready(subject) as examined:
+            for revision in of:
+                passed, said = run_one(examined.words, revision, scenario)
+                print(f"--- {revision}, {subject.name}\n{said}", flush=True)
                 failed |= not passed
     return int(failed)
 
 
 def _in_words(run: Run) -> Iterator[str]:
-    yield f"{run.revision}, instances: {run.instances}: {_counts(run, True)}; not scored: {_counts(run, False)}"
+    yield f"{run.revision}, {run.subject.name}: {_counts(run, True)}; not scored: {_counts(run, False)}"
     for scenario in run.scenarios:
         if scenario.result != "passed" and scenario.unscored:
             yield f"  {scenario.result}: {scenario.name} (not scored: {scenario.unscored})"

@@ -52,8 +52,12 @@ class Carrier(Protocol):
     async def send(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Sends a message that is owed no answer. Raises as `exchange` does."""
 
-    def unasked(self, headers: Mapping[str, str]) -> AsyncGenerator[Message, None]:
-        """What the server says of itself, for as long as it does. Ends where it will not."""
+    def unasked(self, headers: Mapping[str, str], begun: Callable[[], None]) -> AsyncGenerator[Message, None]:
+        """What the server says of itself, for as long as it does. Ends where it will not.
+
+        Args:
+            begun: is called when nothing that it says from then on is missed.
+        """
 
     @property
     def has_session(self) -> bool:

@@ -23,6 +23,8 @@ _HEADER_MISMATCH: Final = -32020
 _WAITS_S: Final = (0.5, 2.0)
 """Before a server that has gone is tried again: it may be starting anew."""
 
+_FORGETFUL: Final = "The server forgets each session at once. Tell its owner: its instances may not share them."
+
 _T = TypeVar("_T")
 
 
@@ -218,6 +220,10 @@ class Connection:
         async with self._opening:
             if self._session is None:
                 self._session, self.server = await self._opened()
+                # Servers may ask outside of any call's stream, too.
+                wanted = self._listens or self._may_elicit
+                if self.target.url is None or (wanted and not self._is_modern and self.server.has_session):
+                    await self._session.listen()
             return self._session
 
     def _drop(self, session: Session) -> None:
@@ -234,11 +240,12 @@ class Connection:
             )
             if server.era == "handshake" and self._log_level and "logging" in server.capabilities:
                 await session.ask("logging/setLevel", {"level": self._log_level})
-            if self.target.url is None or (self._listens and server.era == "handshake" and carrier.has_session):
-                session.listener = asyncio.create_task(session.listen())
-        except (Cut, Lost) as fault:
+        except Cut as cut:
             await carrier.close()
-            raise Unreachable(f"'{self.target.name}' broke off before it had answered: {fault}.") from None
+            raise Unreachable(f"There is no connection to '{self.target.name}': {cut}. Is it an MCP server?") from None
+        except Lost:
+            await carrier.close()
+            raise Misbehaved(_FORGETFUL) from None
         except BaseException:
             await carrier.close()
             raise
@@ -287,7 +294,7 @@ class _Recovery:
     def forgotten(self) -> None:
         """The server knew no such session, as after a restart; a new one will be opened."""
         if self._was_forgotten:
-            raise Misbehaved("The server forgets each session at once: its instances may not share them.")
+            raise Misbehaved(_FORGETFUL)
         self._was_forgotten = True
         if self._only_once:
             raise CallLost(
@@ -313,6 +320,6 @@ class _Recovery:
             )
         wait = next(self._waits, None)
         if wait is None:
-            raise Unreachable(f"The server broke off its answers, three times: {cut}. Is it well?")
+            raise Unreachable(f"The answer broke off three times: {cut}. Try again later, or tell the server's owner.")
         self._host.notice(f"The answer broke off ({cut}); asking again …")
         await asyncio.sleep(wait)

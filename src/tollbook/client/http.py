@@ -14,7 +14,7 @@ import httpx2
 import msgspec
 
 from tollbook.client.carrier import MOST_BYTES, Cut, Lost
-from tollbook.client.status import refusal, unreachable
+from tollbook.client.status import ILL_HEADER, misconfigured, refusal, shown, unreachable
 from tollbook.client.trouble import ClientError, Misbehaved, Refused, Unreachable
 from tollbook.core import jsonrpc
 from tollbook.core.jsonrpc import Id, Message, Response
@@ -28,7 +28,9 @@ _ATTEMPTS: Final = 5
 _RETRY_S: Final = 1.0
 _LONGEST_RETRY_S: Final = 30.0
 _REDIRECTS: Final = 3
+_ASK: Final = "Check the address; if it is right, tell the server's owner."
 _SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,1024}")  # what the specification allows, and an end
+_EVENT_ID: Final = re.compile(r"[\x20-\x7e]{1,1024}")  # what a header takes
 
 
 class Http:
@@ -52,13 +54,16 @@ class Http:
     ) -> None:
         self._url, self._debug, self._resumed = url, debug, resumed
         self._session: str | None = None
-        self._client = httpx2.AsyncClient(
-            auth=auth,
-            headers=dict(headers),
-            timeout=httpx2.Timeout(None, connect=_CONNECT_S),
-            # Plain http shows no certificate, and loading those to check it with takes 30 ms.
-            verify=not url.startswith("http://"),
-        )
+        try:
+            self._client = httpx2.AsyncClient(
+                auth=auth,
+                headers=_encoded(headers),
+                timeout=httpx2.Timeout(None, connect=_CONNECT_S),
+                # Plain http shows no certificate, and loading those to check it with takes 30 ms.
+                verify=not url.startswith("http://"),
+            )
+        except (ImportError, OSError, ValueError, httpx2.InvalidURL) as fault:
+            raise misconfigured(fault) from None  # it may quote a password
 
     @property
     def has_session(self) -> bool:
@@ -67,22 +72,22 @@ class Http:
     async def exchange(
         self, request_id: Id, body: bytes, headers: Mapping[str, str], alive: Callable[[], None]
     ) -> AsyncGenerator[Message, None]:
-        stream = _Stream()
+        stream = _Stream(_ignored)
         async with self._answer("POST", {**_ACCEPT, **headers}, alive, body) as (response, error):
             if error is not None:
                 yield Response(request_id, error)
                 return
-            if response.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":
+            if not _is_stream(response):
                 yield await self._whole(response, request_id)
                 return
-            async with aclosing(stream.messages(response)) as messages:
+            async with aclosing(stream.messages(response, request_id)) as messages:
                 async for message in messages:
                     yield message
                     if _answers(message, request_id):
                         return
         while stream.last_id and self._session:
             self._debug(f"The stream ended early{stream.ending}; taking it up after event {stream.last_id}.")
-            async with aclosing(self._resume(stream, headers, alive)) as messages:
+            async with aclosing(self._resume(stream, headers, alive, self._resumed)) as messages:
                 async for message in messages:
                     yield message
                     if _answers(message, request_id):
@@ -93,11 +98,11 @@ class Http:
         async with self._answer("POST", {**_ACCEPT, **headers}, _ignored, body):
             pass  # 202, with nothing in it
 
-    async def unasked(self, headers: Mapping[str, str]) -> AsyncGenerator[Message, None]:
-        stream = _Stream()
+    async def unasked(self, headers: Mapping[str, str], begun: Callable[[], None]) -> AsyncGenerator[Message, None]:
+        stream = _Stream(begun)
         while self._session:
             try:
-                async with aclosing(self._resume(stream, headers, _ignored)) as messages:
+                async with aclosing(self._resume(stream, headers, _ignored, _ignored)) as messages:
                     async for message in messages:
                         yield message
             except (ClientError, Cut, Lost):
@@ -123,7 +128,7 @@ class Http:
         await self._client.aclose()
 
     async def _resume(
-        self, stream: "_Stream", headers: Mapping[str, str], alive: Callable[[], None]
+        self, stream: "_Stream", headers: Mapping[str, str], alive: Callable[[], None], resumed: Callable[[], None]
     ) -> AsyncGenerator[Message, None]:
         """What comes after the last event that was seen, until the stream ends once more."""
         if stream.fruitless > _ATTEMPTS:
@@ -138,10 +143,10 @@ class Http:
                 response,
                 error,
             ):
-                if error is not None:
-                    raise Refused("it answered with an error", response.status_code)
-                if stream.last_id:
-                    self._resumed()
+                if error is not None or not _is_stream(response):
+                    raise Refused("it answered with something else", response.status_code)
+                if stream.broke:  # not if the server ended it, for us to ask later
+                    resumed()
                 async with aclosing(stream.messages(response)) as messages:
                     async for message in messages:
                         yield message
@@ -154,14 +159,15 @@ class Http:
     ) -> AsyncIterator[tuple[httpx2.Response, dict[str, Any] | None]]:
         """The response to a request, if it answers: with 2xx, or with a JSON-RPC error, which comes beside it."""
         held = {_SESSION: self._session} if self._session else {}
-        request = self._client.build_request(method, self._url, content=body, headers={**headers, **held})
         with _translated(self._url):
+            request = self._client.build_request(method, self._url, content=body, headers={**headers, **held})
             response = await self._sent(request)
         try:
             response.stream = _Heard(response.stream, alive)
             self._debug(_in_short(request, response))
             error = await self._check(response, bool(held))
-            self._keep_session(response)
+            if "mcp-method" not in headers:  # the modern era has no sessions
+                self._keep_session(response)
             with _translated(self._url):
                 yield response, error
         finally:
@@ -173,10 +179,10 @@ class Http:
             response = await self._client.send(request, stream=True)
             onward = response.next_request
             if onward is None or onward.method != request.method or _origin(onward.url) != _origin(request.url):
-                break
+                return response
             await response.aclose()
             request = onward
-        return response
+        raise Misbehaved(f"{shown(self._url)} redirects again and again. Check the address, or ask its owner.")
 
     async def _check(self, response: httpx2.Response, in_session: bool) -> dict[str, Any] | None:
         """The JSON-RPC error of a response that is none of 2xx; raises what its status means if there is none."""
@@ -189,7 +195,6 @@ class Http:
         if in_session and (
             response.status_code == 404 or (response.status_code == 400 and b"session" in text[:1000].lower())
         ):
-            self._session = None
             raise Lost
         if error is None or response.status_code in (401, 403):
             raise refusal(response, text)
@@ -200,7 +205,9 @@ class Http:
         if given is None:
             return
         if not _SESSION_ID.fullmatch(given):
-            raise Misbehaved("The server gave a session id that is not plain text of up to 1,024 characters.")
+            raise Misbehaved(
+                "The server gave a session id that is not plain text of up to 1,024 characters. Tell its owner."
+            )
         self._session = given
 
     async def _whole(self, response: httpx2.Response, request_id: Id) -> Message:
@@ -209,31 +216,42 @@ class Http:
         if error := _error_in(text):
             return Response(request_id, error)
         if not text.strip():
-            raise Misbehaved(f"The server answered {response.status_code} with nothing in it.")
-        kind = printable(response.headers.get("content-type", "nothing that it names")[:100])
+            raise Misbehaved(f"{shown(self._url)} answered {response.status_code} with nothing in it. {_ASK}")
+        kind = printable(response.headers.get("content-type", "something without a name")[:100])
         try:
-            return jsonrpc.message_of(msgspec.json.decode(text))
+            message = jsonrpc.message_of(msgspec.json.decode(text))
         except (jsonrpc.Malformed, msgspec.DecodeError, ValueError, RecursionError) as fault:
+            where = shown(self._url)
+            if "json" in kind.lower():
+                raise Misbehaved(f"{where} answered with JSON that is no message of MCP. {_ASK}") from fault
             raise Misbehaved(
-                f"At {self._url} is no MCP server: it answered with {kind}. Check the address; most end in /mcp."
+                f"At {where} is no MCP server: it answered with {kind}. Check the address; most end in /mcp."
             ) from fault
+        if not _answers(message, request_id):
+            raise Misbehaved(f"{shown(self._url)} answered something other than what it was asked. {_ASK}")
+        return message
 
 
 class _Stream:
     """How far a stream of events has come, over all its connections.
 
+    Args:
+        begun: is called whenever there is a connection.
+
     Attributes:
         last_id: of the last event that had one; resuming begins after it.
         retry_s: how long the server asks to wait before that.
         fruitless: how often it was taken up in vain.
-        ending: how it ended, as the end of a sentence.
+        broke: whether it ended otherwise than by the server's will.
+        ending: why, as the end of a sentence.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, begun: Callable[[], None]) -> None:
+        self._begun = begun
         self.last_id = ""
         self.retry_s = _RETRY_S
         self.fruitless = 0
-        self.began = False
+        self.began = self.broke = False
         self.ending = ""
 
     def failed(self, fault: Exception) -> None:
@@ -243,25 +261,33 @@ class _Stream:
         if isinstance(fault, Lost):
             raise Cut("the stream ended, and the server has forgotten the session", ends_session=True) from fault
         if isinstance(fault, Refused) and fault.status < 500:
-            raise Cut(f"the stream ended, and the server does not resume it ({fault})") from fault
-        self.ending = f" ({fault})"
+            raise Cut(f"the stream ended, and the server does not resume it: it answered {fault.status}") from fault
+        self.broke, self.ending = True, f" ({fault})"
 
-    async def messages(self, response: httpx2.Response) -> AsyncGenerator[Message, None]:
-        self.began, self.ending = True, ""
+    async def messages(self, response: httpx2.Response, request_id: Id | None = None) -> AsyncGenerator[Message, None]:
+        """What comes on one connection.
+
+        Args:
+            request_id: of the request that it answers, if it is sure that it answers one.
+        """
+        self.began, self.broke, self.ending = True, False, ""
+        self._begun()
         try:
             async for event in httpx2.EventSource(response, max_event_size=MOST_BYTES):
-                message = _message_in(event.data) if event.event == "message" and event.data else None
+                message = _message_in(event.data, request_id) if event.event == "message" and event.data else None
                 self.fruitless = 0
                 if event.retry is not None:
                     self.retry_s = min(max(event.retry / 1000, 0.0), _LONGEST_RETRY_S)
-                if event.id:
-                    self.last_id = event.id
+                if event.id:  # of one that no header takes, nothing can be taken up
+                    self.last_id = event.id if _EVENT_ID.fullmatch(event.id) else ""
                 if message is not None:
                     yield message
         except httpx2.SSEError as fault:
-            raise Misbehaved(f"The server's stream cannot be read: {fault}") from fault
-        except (httpx2.TransportError, Cut) as fault:
-            self.ending = f" ({fault})" if str(fault) else ""
+            raise Misbehaved(
+                f"The server's stream has an event of more than {MOST_BYTES // 2**20} MiB. Ask for less."
+            ) from fault
+        except httpx2.TransportError:
+            self.broke = True
 
 
 class _Heard(httpx2.AsyncByteStream):
@@ -284,19 +310,23 @@ async def _bytes_of(response: httpx2.Response) -> bytes:
     async for chunk in response.aiter_bytes():
         size += len(chunk)
         if size > MOST_BYTES:
-            raise Misbehaved(f"The server's answer is larger than {MOST_BYTES // 2**20} MiB; it was not read.")
+            raise Misbehaved(
+                f"The server's answer is larger than {MOST_BYTES // 2**20} MiB, and was not read. Ask for less."
+            )
         parts.append(chunk)
     return b"".join(parts)
 
 
-def _message_in(data: str) -> Message:
+def _message_in(data: str, request_id: Id | None) -> Message:
+    if request_id is not None and (error := _error_in(data)) and error.get("id") is None:
+        return Response(request_id, error)
     try:
         return jsonrpc.message_of(msgspec.json.decode(data))
     except (jsonrpc.Malformed, msgspec.DecodeError, ValueError, RecursionError) as fault:
-        raise Cut("what came is not a whole message") from fault
+        raise Misbehaved(f"The server's stream has an event that is no message of MCP. {_ASK}") from fault
 
 
-def _error_in(text: bytes) -> dict[str, Any] | None:
+def _error_in(text: bytes | str) -> dict[str, Any] | None:
     """The JSON-RPC error in a body, also one that names no request, or null."""
     try:
         document = msgspec.json.decode(text)
@@ -306,6 +336,10 @@ def _error_in(text: bytes) -> dict[str, Any] | None:
         isinstance(document, dict) and document.get("jsonrpc") == "2.0" and isinstance(document.get("error"), dict)
     )
     return document if is_error else None
+
+
+def _is_stream(response: httpx2.Response) -> bool:
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream"
 
 
 def _answers(message: Message, request_id: Id) -> bool:
@@ -319,6 +353,27 @@ def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
 def _in_short(request: httpx2.Request, response: httpx2.Response) -> str:
     kind = printable(response.headers.get("content-type", "")[:100])
     return f"{request.method} {request.url.path}: {response.status_code} {kind}".rstrip()
+
+
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """RFC 9110 §5.5: what is no ASCII is opaque to HTTP, and has been Latin-1."""
+    try:
+        return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+    except UnicodeEncodeError:
+        raise Unreachable(ILL_HEADER) from None  # it holds the value
+
+
+def _how(fault: httpx2.TransportError) -> str:
+    """How a connection ended, as a part of a sentence; "" where what came is no HTTP."""
+    if not isinstance(fault, httpx2.RemoteProtocolError):
+        return "the connection broke off"
+    if str(fault).startswith("Server disconnected"):
+        return "the server closed the connection without an answer"
+    return "the connection was closed in the middle of the answer" if str(fault).startswith("peer closed") else ""
+
+
+def _without_stop(fault: Exception) -> str:
+    return printable(str(fault)).rstrip(".")
 
 
 def _ignored() -> None:
@@ -337,6 +392,16 @@ class _translated:  # noqa: N801 - reads as a word in `with _translated(url):`
         if isinstance(fault, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError):
             raise unreachable(self._url, fault) from fault
         if isinstance(fault, httpx2.UnsupportedProtocol | httpx2.InvalidURL):
-            raise Unreachable(f"{self._url} is no address of a server: {fault}") from fault
+            raise Unreachable(
+                f"{shown(self._url)} is no address of a server: {_without_stop(fault)}. Check its spelling."
+            ) from fault
+        if isinstance(fault, httpx2.LocalProtocolError | UnicodeEncodeError):
+            raise Unreachable(ILL_HEADER) from None  # it quotes the header
+        if isinstance(fault, httpx2.DecodingError):
+            raise Misbehaved(f"{shown(self._url)} answered with something that cannot be unpacked. {_ASK}") from fault
         if isinstance(fault, httpx2.TransportError):
-            raise Cut(str(fault) or type(fault).__name__) from fault
+            if how := _how(fault):
+                raise Cut(how) from fault
+            raise Misbehaved(
+                f"What comes from {shown(self._url)} is no HTTP. Check the port, and whether it is https://."
+            ) from fault

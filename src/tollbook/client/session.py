@@ -5,8 +5,8 @@ https://modelcontextprotocol.io/specification/2026-07-28/basic
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from typing import Any, Final, Literal
 
 from tollbook import __version__
@@ -39,7 +39,10 @@ _ROUNDS: Final = 10
 """How often a server may ask for more within one call."""
 _PROBE_S: Final = 5.0
 """For a process to answer a question that older servers do not know; some say nothing at all."""
+_LISTEN_S: Final = 2.0
+"""For a server to begin to speak unasked. Some do not even say that they will before they have something to say."""
 _FAREWELL_S: Final = 2.0
+_ILL_ASKED: Final = "The server asks for input, but not in MCP's form. Tell its owner."
 _UNSUPPORTED_VERSION: Final = -32022
 _METHOD_NOT_FOUND: Final = -32601
 _URL_NEEDED: Final = -32042
@@ -76,7 +79,8 @@ class Session:
         self._era = era
         self.version = MODERN_VERSIONS[0] if era == "modern" else ""
         """That both speak; empty before `initialize` is answered."""
-        self.listener: asyncio.Task[None] | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._waiting: set[_Patience] = set()
 
     async def ask(self, method: str, params: Json, mirrored: Mapping[str, str] | None = None) -> Json:
         """The result of a request. What the server asks meanwhile is answered by the host.
@@ -96,7 +100,7 @@ class Session:
                 return result
             wanted = result.get("inputRequests") or {}
             if not isinstance(wanted, dict):
-                break
+                raise Misbehaved(_ILL_ASKED)
             if not wanted:  # it only wants to be asked once more
                 await asyncio.sleep(min(0.05 * 2**attempt, 1.0))
             further = {"inputResponses": {key: await self._input(request) for key, request in wanted.items()}}
@@ -108,23 +112,35 @@ class Session:
 
     async def tell(self, method: str, params: Json | None = None) -> None:
         """Sends a notification."""
-        await self._carrier.send(jsonrpc.notification(method, params), self._headers(method, params or {}))
+        await self._send(jsonrpc.notification(method, params), self._headers(method, params or {}))
 
     async def end(self) -> bool:
         """Ends the session on the server; see `Carrier.end`."""
-        return await self._carrier.end({_VERSION: self.version})
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._carrier.end({_VERSION: self.version})
+        except TimeoutError:
+            raise self._silence() from None
 
     async def close(self) -> None:
-        if self.listener is not None:
-            self.listener.cancel()
-            await asyncio.gather(self.listener, return_exceptions=True)
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
         await self._carrier.close()
 
     async def listen(self) -> None:
-        """Hears what the server says of itself, until it stops."""
+        """Begins to hear what the server says of itself. Where it begins at once, nothing that it asks is missed."""
+        begun = asyncio.Event()
+        self._listener = asyncio.create_task(self._hear(begun.set))
+        self._listener.add_done_callback(lambda _: begun.set())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LISTEN_S):
+                await begun.wait()
+
+    async def _hear(self, begun: Callable[[], None]) -> None:
         replies = set()
         with suppress(ClientError, Cut, Lost):
-            async with aclosing(self._carrier.unasked({_VERSION: self.version})) as messages:
+            async with aclosing(self._carrier.unasked({_VERSION: self.version}, begun)) as messages:
                 async for message in messages:
                     if isinstance(message, Request):
                         reply = asyncio.create_task(self._reply(message))
@@ -139,6 +155,7 @@ class Session:
         headers = {**self._headers(method, params), **mirrored}
         self._host.debug(f"{method} as request {request_id}")
         patience = _Patience(self._timeout_s)
+        self._waiting.add(patience)
         questions: list[asyncio.Task[None]] = []
         try:
             async with (
@@ -147,23 +164,21 @@ class Session:
             ):
                 async for message in messages:
                     match message:
-                        case Response():
+                        case Response() if message.id == request_id:
                             return self._result(message, method)
                         case Request():
-                            questions.append(asyncio.create_task(patience.pause(self._reply(message))))
+                            questions.append(asyncio.create_task(self._reply(message)))
                         case Notification():
                             self._heard(message)
             raise Cut("no answer came")
         except TimeoutError:
             await self._cancel(request_id, method, "It took too long.")
-            raise TimedOut(
-                f"The server said nothing for {self._timeout_s:g} s and was not waited for any longer. Ask for less, "
-                "or wait longer with --timeout."
-            ) from None
+            raise self._silence() from None
         except asyncio.CancelledError:
             await self._cancel(request_id, method, "The user cancelled it.")
             raise
         finally:
+            self._waiting.discard(patience)
             for question in questions:
                 question.cancel()
 
@@ -193,7 +208,7 @@ class Session:
             raise rpc_error(response.body["error"], method)
         result = response.body.get("result")
         if not isinstance(result, dict):
-            raise Misbehaved(f"The server's result of {method} is no object.")
+            raise Misbehaved(f"The server's result of {method} is no object, as MCP wants it. Tell its owner.")
         return result
 
     async def _cancel(self, request_id: Id, method: str, reason: str) -> None:
@@ -231,12 +246,25 @@ class Session:
         except RpcError as fault:
             body = jsonrpc.error(request.id, fault.code, fault.text)
         with suppress(ClientError, Cut, Lost):
-            await self._carrier.send(body, self._headers("", {}))
+            await self._send(body, self._headers("", {}))
+
+    async def _send(self, body: bytes, headers: Mapping[str, str]) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._carrier.send(body, headers)
+        except TimeoutError:
+            raise self._silence() from None
+
+    def _silence(self) -> TimedOut:
+        return TimedOut(
+            f"The server said nothing for {self._timeout_s:g} s and was not waited for any longer. Ask for less, "
+            "or wait longer with --timeout."
+        )
 
     async def _input(self, request: Any) -> Json:
         """The answer to a request that stands in a result."""
         if not isinstance(request, dict) or not isinstance(request.get("params", {}), dict):
-            raise Misbehaved("The server asks for input, but not in MCP's form.")
+            raise Misbehaved(_ILL_ASKED)
         return await self._answer(str(request.get("method")), request.get("params", {}))
 
     async def _answer(self, method: str, params: Json) -> Json:
@@ -244,12 +272,25 @@ class Session:
             return {}
         if method == "elicitation/create" and self.capabilities:
             question: Elicitation = question_in(params)
-            return answer_to(question, await self._host.elicit(question))
+            with self._unhurried():
+                return answer_to(question, await self._host.elicit(question))
         raise RpcError(
             f"The server asks this client for {printable(method)}, which it does not do.",
             _METHOD_NOT_FOUND,
             f"This client does not do {method}.",
         )
+
+    @contextmanager
+    def _unhurried(self) -> Iterator[None]:
+        """While the user is asked, no call is given up. Servers may ask on another stream than that of the call."""
+        waiting = tuple(self._waiting)
+        for patience in waiting:
+            patience.pause()
+        try:
+            yield
+        finally:
+            for patience in waiting:
+                patience.resume()
 
 
 class _Patience:
@@ -263,15 +304,15 @@ class _Patience:
         if not self._asked and not self.limit.expired():
             self.limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
-    async def pause(self, question: Any) -> None:
+    def pause(self) -> None:
         self._asked += 1
-        self.limit.reschedule(None)
-        try:
-            await question
-        finally:
-            self._asked -= 1
-            with suppress(RuntimeError):  # the call is over
-                self.alive()
+        with suppress(RuntimeError):  # the call is over
+            self.limit.reschedule(None)
+
+    def resume(self) -> None:
+        self._asked -= 1
+        with suppress(RuntimeError):
+            self.alive()
 
 
 async def negotiate(make: Callable[[Era], Session], choice: EraChoice, *, is_process: bool) -> tuple[Session, Server]:
@@ -285,12 +326,22 @@ async def negotiate(make: Callable[[Era], Session], choice: EraChoice, *, is_pro
         session = make("modern")
         try:
             async with asyncio.timeout(_PROBE_S if is_process and choice == "auto" else None):
-                return session, _discovered(await session.ask("server/discover", {}), session)
-        except (RpcError, Misbehaved, Refused, TimeoutError) as fault:
-            if choice == "modern" or _speaks_only_others(fault):
+                return session, _discovered(await _discover(session), session)
+        except (RpcError, Misbehaved, Refused, TimedOut, TimeoutError) as fault:
+            if choice == "modern" or not _spoken(fault, HANDSHAKE_VERSIONS):
                 raise
     session = make("handshake")
     return session, await _initialized(session)
+
+
+async def _discover(session: Session) -> Json:
+    try:
+        return await session.ask("server/discover", {})
+    except RpcError as fault:
+        if fault.code != _UNSUPPORTED_VERSION or not (spoken := _spoken(fault, MODERN_VERSIONS)):
+            raise
+        session.version = spoken[0]
+    return await session.ask("server/discover", {})
 
 
 async def _initialized(session: Session) -> Server:
@@ -327,12 +378,12 @@ def _server(result: Json, info: Any, version: str, era: Era) -> Server:
     )
 
 
-def _speaks_only_others(fault: Exception) -> bool:
-    """Whether the server says that it speaks none of our versions: falling back would not help."""
+def _spoken(fault: Exception, ours: Sequence[str]) -> Sequence[str]:
+    """Which of our versions a server that refused a request may speak: all, unless it says which it does."""
     if not isinstance(fault, RpcError) or fault.code != _UNSUPPORTED_VERSION or not isinstance(fault.data, dict):
-        return False
+        return ours
     supported = fault.data.get("supported")
-    return isinstance(supported, list) and not set(map(str, supported)) & set(HANDSHAKE_VERSIONS)
+    return [version for version in ours if version in supported] if isinstance(supported, list) else ours
 
 
 def rpc_error(error: Any, method: str) -> RpcError:
@@ -341,7 +392,7 @@ def rpc_error(error: Any, method: str) -> RpcError:
     code = error.get("code")
     code = code if isinstance(code, int) else 0
     text, data = str(error.get("message", "")), error.get("data")
-    shown = f": {printable(text[:1000])}" if text else ""
+    shown = f": {printable(text[:1000]).rstrip('.')}" if text else ""
     if code == _METHOD_NOT_FOUND:
         sentence = f"The server does not do {method}{shown}."
     elif code == jsonrpc.INVALID_PARAMS:
@@ -351,9 +402,11 @@ def rpc_error(error: Any, method: str) -> RpcError:
         urls = [str(page.get("url")) for page in pages or () if isinstance(page, dict)]
         pages_named = printable(" ".join(urls))[:2000]
         sentence = f"The server wants you to open a page first, and then to ask again: {pages_named}"
-    else:
+    elif code or shown:
         sentence = f"The server answered {method} with error {code}{shown}."
-    return RpcError(sentence.replace("..", "."), code, text, data)
+    else:
+        sentence = f"The server answered {method} with an error that it does not explain. Tell its owner."
+    return RpcError(sentence, code, text, data)
 
 
 _OURSELVES: Final = {"name": "tollbook", "version": __version__}

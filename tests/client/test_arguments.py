@@ -1,8 +1,10 @@
 """What a user types for a tool, and what becomes of it."""
 
 import json
+import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,6 +45,7 @@ REPORT = Tool(
             "filter": {"$ref": "#/$defs/Filter"},
             "either": {"oneOf": [{"type": "integer"}, {"type": "boolean"}]},
             "both": {"allOf": [{"type": ["integer", "boolean"]}, {"type": ["integer", "null"]}]},
+            "narrow": {"allOf": [{"type": "number"}, {"type": "integer"}]},
             "anything": {},
         },
     },
@@ -101,6 +104,7 @@ def with_schema(schema: Mapping[str, Any]) -> Tool:
         ("either=true", {"either": True}),
         ("either=-1", {"either": -1}),
         ("both=1", {"both": 1}),
+        ("narrow=1", {"narrow": 1}),
         ("anything=7", {"anything": "7"}),
         ("anything:=7", {"anything": 7}),
         ("unheard-of=7 x:y=1", {"unheard-of": "7", "x:y": "1"}),
@@ -260,6 +264,45 @@ def test_a_schema_that_is_none_or_leads_on_for_ever_stops_nobody(schema: Mapping
     """The server judges the arguments again; here they pass after a bounded look."""
     text = "a" * 60 + "!"
     assert set(arguments_of([f"a={text}", json.dumps({text: 1})], with_schema(schema), str)) == {"a", text}
+
+
+def test_nothing_is_fetched_for_a_schema() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # by which the validator would go on to fetch
+        listening.setblocking(False)
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/schema"
+        tool = with_schema({"type": "object", "properties": {"a": {"$ref": address}}, "$schema": address})
+        assert read("a=1", tool=tool) == {"a": "1"}
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ({"type": "object", "properties": {"b": {}}, "required": ["b"]}, {}),
+        ({"type": "object", "properties": {"b": {"type": "string"}}}, {"b": 1}),
+        ({"type": "object", "properties": {"b": {}}, "additionalProperties": False}, {"c": 1}),
+        ({"type": "object", "additionalProperties": {"type": "string"}}, {"c": 1}),
+        ({"type": "array", "items": {"type": "string"}}, ["a", 1]),
+        ({"type": "array", "minItems": 1}, []),
+        ({"type": "string", "enum": ["a", "b"]}, "c"),
+        ({"type": "string", "minLength": 2}, "c"),
+        ({"type": "integer", "minimum": 1, "maximum": 3}, 0),
+        ({"type": "integer", "minimum": 1, "maximum": 3}, 4),
+        ({"type": "integer", "multipleOf": 2}, 3),
+        ({"type": "integer"}, True),
+        ({"type": "number"}, False),
+        ({"type": "boolean"}, 1),
+        ({"type": "null", "not": {}}, None),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, 1),
+        ({"anyOf": [{"type": "integer"}], "maximum": 3}, 4),
+        (False, 1),
+    ],
+)
+def test_the_short_way_lets_nothing_pass_that_does_not_fit(part: Any, value: Any) -> None:
+    tool = with_schema({"type": "object", "properties": {"a": part}})
+    assert problems(json.dumps({"a": value}), tool=tool)
 
 
 def test_older_drafts_are_read_as_they_were_meant() -> None:

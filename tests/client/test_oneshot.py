@@ -229,7 +229,8 @@ async def test_log_lines_and_progress_are_told_of_where_they_are_wanted(
 
 
 async def test_questions_of_the_server_are_declined_where_nobody_can_answer(tollbook: Program, stage: Stage) -> None:
-    async with serving(host(a_server(stage), MemoryStore(SetClock()))) as url:
+    clock = SetClock()
+    async with serving(host(a_server(stage), MemoryStore(clock), clock=clock)) as url:
         done = await tollbook("call", url, "asks", "--transport-era", "handshake")
     assert done == (
         0,
@@ -361,3 +362,15 @@ async def test_there_is_no_login_to_begin_with(tollbook: Program, url: str) -> N
 async def test_commands_for_the_prompt_can_come_from_a_pipe(tollbook: Program, url: str) -> None:
     done = await tollbook("connect", url, stdin=b"call-tool echo text=a\nquit\n")
     assert (done.code, done.out) == (0, "a\n")
+
+
+async def test_what_was_given_for_one_server_does_not_go_along_to_another(tollbook: Program, stage: Stage) -> None:
+    async with open_shop(stage, needs_token=True) as here, open_shop(stage) as there:
+        commands = f"call-tool echo text=a\nconnect {there}\ncall-tool sent\n".encode()
+        given = ("--token", CREDENTIAL, "--header", "X-Team: blue")
+        done = await tollbook("connect", here, *given, stdin=commands)
+        assert done.out == "a\nNone None\n"
+        named = await tollbook("connect", *given, stdin=commands, MCP_SERVER_URL=here)
+        assert named.out == done.out
+        unnamed = await tollbook("connect", *given, stdin=f"connect {there}\ncall-tool sent\n".encode())
+        assert unnamed.out == f"blue Bearer {CREDENTIAL}\n"

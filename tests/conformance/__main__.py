@@ -62,6 +62,7 @@ def _in_words(run: Run) -> Iterator[str]:
         elif scenario.result != "passed":
             yield f"  {scenario.result}: {scenario.name}"
             yield from (f"    {each.id}: {each.message}" for each in scenario.checks if each.status == "FAILURE")
+            yield from (f"    {line}" for line in scenario.refusal.splitlines())
 
 
 def _counts(run: Run, scored: bool) -> str:

@@ -113,10 +113,8 @@ def _ways(url: str, scenario: str, given: Given) -> Ways:
 
 def _issuer(url: str) -> str:
     """Where the client was registered: the suite does not say, but its server names no other (RFC 9728 §3.1)."""
-    issuer: str = httpx2.get(urljoin(url, "/.well-known/oauth-protected-resource/mcp")).json()["authorization_servers"][
-        0
-    ]
-    return issuer
+    described = httpx2.get(urljoin(url, "/.well-known/oauth-protected-resource/mcp")).json()
+    return str(described["authorization_servers"][0])
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ REASONS: Final[Mapping[str, str]] = {
 }
 """Why scenarios (a pattern of their names) do not pass, or not with every check. One that is not needed is a fault."""
 
-_HEAD: Final = """\
+_INTRODUCTION: Final = """\
 # Conformance
 
 What the official suite, `@modelcontextprotocol/conformance` {suite}, finds:
@@ -56,13 +56,12 @@ def table(runs: Sequence[Run]) -> str:
         LookupError: something does not pass and `REASONS` does not say why, or says why something fails that passes.
     """
     found = {(run.revision, run.subject): run.scenarios for run in runs}
-    parts = [_HEAD.format(suite=_suite_version()), _totals(runs)]
+    parts = [_INTRODUCTION.format(suite=_suite_version()), _totals(runs)]
     notes: dict[str, list[str]] = {}
     for revision in REVISIONS:
         for side in SIDES:
             subjects = [subject for subject in SUBJECTS if subject.side == side]
-            parts.append(f"## {revision}, {side}\n\n{_row('scenario', 'required', *(each.name for each in subjects))}")
-            parts[-1] += _row(*["---"] * (2 + len(subjects)))
+            parts.append(f"## {revision}, {side}\n\n{_head('scenario', 'required', *(each.name for each in subjects))}")
             for scenario in zip(*(found[revision, subject] for subject in subjects), strict=True):
                 required = f"no: {scenario[0].unscored}" if scenario[0].unscored else "yes"
                 parts[-1] += _row(f"`{scenario[0].name}`", required, *map(_in_words, scenario))
@@ -76,12 +75,16 @@ def table(runs: Sequence[Run]) -> str:
 
 
 def _totals(runs: Sequence[Run]) -> str:
-    lines = _row("revision", "of", "required scenarios", "passed", "others", "passed") + _row(*["---"] * 6)
+    lines = _head("revision", "of", "required scenarios", "passed", "others", "passed")
     for run in sorted(runs, key=lambda run: (run.revision, SUBJECTS.index(run.subject))):
         required = sum(not each.unscored for each in run.scenarios)
         passed, others = run.count("passed", scored=True), run.count("passed", scored=False)
         lines += _row(run.revision, run.subject.name, required, passed, len(run.scenarios) - required, others)
     return lines
+
+
+def _head(*cells: str) -> str:
+    return f"{_row(*cells)}|{'---|' * len(cells)}\n"
 
 
 def _row(*cells: object) -> str:

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import httpx2
 import msgspec
 
 from tollbook.app.logins import KeptLogins, Manner, open_page
@@ -65,15 +66,31 @@ class Client:
             flags = {**flags, "token": sys.stdin.readline().strip()}
         self.settings = read_client_settings(os.environ, {**flags, "server": target})
         self._headers, self._config = dict(map(header_of, headers)), config
-        self.is_named = target is not None or "MCP_SERVER_URL" in os.environ
+        self.is_named = target is not None or bool(os.environ.get("MCP_SERVER_URL"))
+        self._first = target_of(self.settings.server, os.environ, Path(), config)
         self.target = self.find(self.settings.server)
+        if self._headers and self.target.url is None:
+            raise UsageError("A process takes no headers. Leave out --header.")
 
     def find(self, text: str) -> Target:
         """The server that the user calls `text`."""
         target = target_of(text, os.environ, Path(), self._config)
-        if self._headers and target.url is None:
-            raise UsageError("A process takes no headers. Leave out --header.")
-        return msgspec.structs.replace(target, headers={**target.headers, **self._headers})
+        headers = self._headers if self.may_know(target) else {}
+        return msgspec.structs.replace(target, headers={**target.headers, **headers})
+
+    def may_know(self, target: Target) -> bool:
+        """Whether the headers and the token that were given are meant for `target`.
+
+        If a server was named with them, they are that server's: who goes on to another at the prompt does not take them
+        there.
+        """
+        first = self._first.url
+        if target.url is None or first is None:
+            return target == self._first
+        return not self.is_named or httpx2.URL(target.url).origin == httpx2.URL(first).origin
+
+    def logins(self, say: Say, manner: Manner | None = None) -> KeptLogins:
+        return KeptLogins(self.settings, say, self.may_know, manner)
 
     @property
     def names(self) -> Sequence[str]:
@@ -101,11 +118,11 @@ async def _asked(client: Client, what: str, question: Question, form: Form) -> i
     connection = Connection(
         client.target,
         host,
-        auth=KeptLogins(client.settings, host.notice).auth(client.target, client.settings.auth_method),
+        auth=client.logins(host.notice).auth(client.target, client.settings.auth_method),
         era=client.settings.transport_era,
         timeout_s=client.settings.timeout,
         log_level="debug" if hears_logs else None,
-        may_elicit=True,
+        may_elicit=not isinstance(host, Reporter) and sys.stdin.isatty(),
     )
     try:
         async with during:
@@ -183,7 +200,7 @@ def connect(client: Client, *, is_verbose: bool) -> int:
         target=client.target,
         find=client.find,
         names=client.names,
-        logins=KeptLogins(settings, screen.say),
+        logins=client.logins(screen.say),
         method=settings.auth_method,
         era=settings.transport_era,
         timeout_s=settings.timeout,
@@ -195,19 +212,21 @@ def connect(client: Client, *, is_verbose: bool) -> int:
 
 
 def log_in(client: Client, manner: Manner) -> int:
-    host = Reporter(_say, logs=False, debugs=False)
-    print(asyncio.run(KeptLogins(client.settings, _say, manner).log_in(client.target, host)), file=sys.stderr)
+    try:
+        print(asyncio.run(client.logins(_say, manner).log_in(client.target)), file=sys.stderr)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
     return 0
 
 
 def log_out(client: Client) -> int:
-    print(asyncio.run(KeptLogins(client.settings, _say).log_out(client.target)), file=sys.stderr)
+    print(asyncio.run(client.logins(_say).log_out(client.target)), file=sys.stderr)
     return 0
 
 
 def status(client: Client) -> int:
     """Tells of the login at a server, or of all where none is named."""
-    logins = KeptLogins(client.settings, _say)
+    logins = client.logins(_say)
     told = [asyncio.run(logins.status(client.target))] if client.is_named else asyncio.run(logins.every())
     print("\n\n".join("\n".join(f"{name}: {value}" for name, value in rows) for rows in told) or "There is no login.")
     return 0

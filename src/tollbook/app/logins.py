@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tollbook.client.host import Host
 from tollbook.client.settings import AuthMethod, ClientSettings
 from tollbook.client.targets import Target
 from tollbook.client.trouble import LoginNeeded
@@ -47,10 +46,14 @@ class KeptLogins:
 
     Args:
         say: is told what happens besides.
+        has_token: whether the token of the settings is meant for a server.
     """
 
-    def __init__(self, settings: ClientSettings, say: Say, manner: Manner | None = None) -> None:
+    def __init__(
+        self, settings: ClientSettings, say: Say, has_token: Callable[[Target], bool], manner: Manner | None = None
+    ) -> None:
         self._settings, self._say, self._manner = settings, say, manner or Manner()
+        self._is_meant = has_token
         self._opened: Vault | None = None
 
     @property
@@ -74,16 +77,17 @@ class KeptLogins:
             return None
         from tollbook.client.login.bearer import Bearer, Fixed
 
-        if self._has_token(method):
+        if self._has_token(target, method):
             return Fixed(target.url, self._settings.token or "")
         return None if method == "lambda" else Bearer(target.url, self._vault, time.time, say=self._say)
 
-    async def log_in(self, target: Target, host: Host, needed: LoginNeeded | None = None) -> str:  # noqa: ARG002
+    async def log_in(self, target: Target, needed: LoginNeeded | None = None) -> str:
         """Logs in; a sentence says who is logged in now."""
         from tollbook.client.login.flow import log_in
         from tollbook.client.login.login import shown
 
-        login = await log_in(_url(target), self._ways(), self._vault, _Person(host.notice), time.time)
+        more = needed.scopes if needed else ()
+        login = await log_in(_url(target), self._ways(), self._vault, _Person(), time.time, more=more)
         who = f" as {login.subject}" if login.subject else ""
         return f"Logged in at {shown(login.resource)}{who}, {_until(login, time.time())}."
 
@@ -101,15 +105,13 @@ class KeptLogins:
     async def refresh(self, target: Target) -> str:
         """Fetches a new access token; a sentence says how long it holds."""
         from tollbook.client.login.login import shown
-        from tollbook.client.login.refresh import refreshed
+        from tollbook.client.login.refresh import renew
 
         url = _url(target)
-        async with self._vault.lock(url):
-            login = await asyncio.to_thread(self._vault.find, url)
-            if login is None:
-                raise LoginNeeded(f"There is no login at {shown(url)} to renew. Log in first.")
-            login = await refreshed(login, time.time)
-            await asyncio.to_thread(self._vault.keep, login)
+        login = await asyncio.to_thread(self._vault.find, url)
+        if login is None:
+            raise LoginNeeded(f"There is no login at {shown(url)} to renew. Log in first.")
+        login = await renew(url, self._vault, time.time, instead_of=login, say=self._say)
         return f"The access token is new, {_until(login, time.time())}."
 
     async def status(self, target: Target) -> Sequence[tuple[str, str]]:
@@ -119,7 +121,7 @@ class KeptLogins:
             return [*rows, ("login", "none is needed: it is a process of this machine")]
         if "authorization" in map(str.lower, target.headers):
             return [*rows, ("login", "the Authorization header that was given is sent")]
-        if self._has_token(self._settings.auth_method):
+        if self._has_token(target, self._settings.auth_method):
             return [*rows, ("login", "the access token that was given is sent")]
         login = await asyncio.to_thread(self._vault.find, target.url)
         return [*rows, *(_facts(login, time.time()) if login else [("login", "none")])]
@@ -130,8 +132,8 @@ class KeptLogins:
         logins = await asyncio.to_thread(self._vault.all)
         return [[("server", printable(login.resource)), *_facts(login, now)] for login in logins]
 
-    def _has_token(self, method: AuthMethod) -> bool:
-        return self._settings.token is not None and method != "oauth"
+    def _has_token(self, target: Target, method: AuthMethod) -> bool:
+        return self._settings.token is not None and method != "oauth" and self._is_meant(target)
 
     def _ways(self) -> "Ways":
         from tollbook.client.login.ways import Ways
@@ -141,6 +143,7 @@ class KeptLogins:
             grant="client_credentials" if manner.is_program else "password" if manner.user else "authorization_code",
             client_id=settings.client_id,
             client_secret=settings.client_secret,
+            client_key=settings.client_key,
             client_metadata_url=settings.client_metadata_url,
             issuer=settings.issuer,
             redirect_uri=settings.redirect_uri,
@@ -153,8 +156,9 @@ class KeptLogins:
 class _Person:
     """Whoever sits at the terminal; a `Person` of the login."""
 
-    def __init__(self, say: Say) -> None:
-        self.tell = say
+    def tell(self, text: str) -> None:
+        # Not by way of the screen, which breaks lines: an address must be copied whole.
+        print(text, file=sys.stderr, flush=True)
 
     def open_page(self, url: str) -> bool:
         return open_page(url)
@@ -173,7 +177,10 @@ class _Person:
 
         session: PromptSession[str] = PromptSession(output=create_output(sys.stderr))
         try:
-            return await session.prompt_async(question, is_password=is_secret)
+            # Its own handling of SIGINT would take ours away, and a second Ctrl-C would end the program.
+            return await session.prompt_async(question, is_password=is_secret, handle_sigint=False)
+        except KeyboardInterrupt:
+            raise asyncio.CancelledError from None
         except EOFError as fault:
             raise LoginNeeded("The login was broken off.") from fault
 

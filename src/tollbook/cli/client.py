@@ -94,7 +94,7 @@ def login(parser: argparse.ArgumentParser) -> None:
     ways.add_argument(
         "--machine",
         action="store_true",
-        help="a program logs in as itself, with --client-id, --issuer and the variable OAUTH_CLIENT_SECRET",
+        help="a program logs in as itself, with --client-id, --issuer, and --client-key or OAUTH_CLIENT_SECRET",
     )
     ways.add_argument("--user", metavar="NAME", help="log in at Cognito with a password, which is asked for")
     _config(parser)

@@ -1,6 +1,7 @@
 """What carries messages between this client and one server."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
 from tollbook.core.jsonrpc import Id, Message
@@ -25,6 +26,16 @@ class Cut(Exception):
         self.ends_session = ends_session
 
 
+class Patience(Protocol):
+    """Of whoever waits for an answer."""
+
+    def alive(self) -> None:
+        """Something came."""
+
+    def pause(self) -> AbstractContextManager[None]:
+        """While this lasts, it is not the server that is waited for."""
+
+
 class Carrier(Protocol):
     """A way to one server.
 
@@ -35,13 +46,13 @@ class Carrier(Protocol):
     closing_cancels: bool
 
     def exchange(
-        self, request_id: Id, body: bytes, headers: Mapping[str, str], alive: Callable[[], None]
+        self, request_id: Id, body: bytes, headers: Mapping[str, str], patience: Patience
     ) -> AsyncGenerator[Message, None]:
         """Sends a request; gives what the server says meanwhile, and last the answer to it.
 
         Args:
             headers: of this request alone, where the way has any.
-            alive: is called whenever anything comes.
+            patience: is told whenever anything comes, and how long a login takes.
 
         Raises:
             Lost: the server knows no such session.
@@ -49,7 +60,7 @@ class Carrier(Protocol):
             ClientError: what else can go wrong.
         """
 
-    async def send(self, body: bytes, headers: Mapping[str, str]) -> None:
+    async def send(self, body: bytes, headers: Mapping[str, str], patience: Patience) -> None:
         """Sends a message that is owed no answer. Raises as `exchange` does."""
 
     def unasked(self, headers: Mapping[str, str], begun: Callable[[], None]) -> AsyncGenerator[Message, None]:
@@ -63,7 +74,7 @@ class Carrier(Protocol):
     def has_session(self) -> bool:
         """Whether the server has given a session's id."""
 
-    async def end(self, headers: Mapping[str, str]) -> bool:
+    async def end(self, headers: Mapping[str, str], patience: Patience) -> bool:
         """Ends the session on the server; False if it keeps none, or does not let clients end it."""
 
     async def close(self) -> None: ...

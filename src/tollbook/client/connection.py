@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -57,6 +59,8 @@ class Connection:
         self._session: Session | None = None
         self._left: list[Session] = []
         self._lists: dict[str, Any] = {}
+        self._changes: Counter[str] = Counter()
+        """How often each of them was said to have changed."""
         self._opening = asyncio.Lock()
         self.server: Server | None = None
         """What is known of the server; None while there is no connection."""
@@ -177,6 +181,7 @@ class Connection:
                 return ()
             found: list[_T] = []
             cursor: Any = None
+            changes = self._changes[what]
             for _ in range(_PAGES):
                 page = await self._ask(method, {} if cursor is None else {"cursor": cursor})
                 found += read(page.get(what, ()), list[kind])  # type: ignore[valid-type]
@@ -185,6 +190,8 @@ class Connection:
                     break
             else:
                 raise Misbehaved(f"The server's answer to {method} does not end; after {_PAGES} pages it was left.")
+            if changes != self._changes[what]:  # while it was read
+                return found
             self._lists[what] = found
         return self._lists[what]  # type: ignore[no-any-return]
 
@@ -239,7 +246,8 @@ class Connection:
                 lambda era: self._begun(carrier, ids, era), self._choice, is_process=self.target.url is None
             )
             if server.era == "handshake" and self._log_level and "logging" in server.capabilities:
-                await session.ask("logging/setLevel", {"level": self._log_level})
+                with suppress(RpcError):  # some say that they log, and take no level
+                    await session.ask("logging/setLevel", {"level": self._log_level})
         except Cut as cut:
             await carrier.close()
             raise Unreachable(f"There is no connection to '{self.target.name}': {cut}. Is it an MCP server?") from None
@@ -273,10 +281,10 @@ class Connection:
         self._host.notice("The stream broke off; it is taken up where it ended.")
 
     def _changed(self, what: str) -> None:
-        self._lists.pop(what, None)
-        if what == "resources":
-            self._lists.pop("resourceTemplates", None)
-        self._host.notice(f"The server's {what} have changed.")
+        lists = ("resources", "resourceTemplates") if what == "resources" else (what,)
+        self._changes.update(lists)
+        if [each for each in lists if self._lists.pop(each, None) is not None]:
+            self._host.notice(f"The server's {what} have changed.")
 
 
 class _Recovery:

@@ -7,13 +7,13 @@ https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/stream
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from typing import Any, Final
 
 import httpx2
 import msgspec
 
-from tollbook.client.carrier import MOST_BYTES, Cut, Lost
+from tollbook.client.carrier import MOST_BYTES, Cut, Lost, Patience
 from tollbook.client.status import ILL_HEADER, misconfigured, refusal, shown, unreachable
 from tollbook.client.trouble import ClientError, Misbehaved, Refused, Unreachable
 from tollbook.core import jsonrpc
@@ -21,6 +21,7 @@ from tollbook.core.jsonrpc import Id, Message, Response
 from tollbook.core.text import printable
 
 _SESSION: Final = "mcp-session-id"
+_PATIENCE: Final = "patience"
 _ACCEPT: Final = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
 _CONNECT_S: Final = 10.0
 _ATTEMPTS: Final = 5
@@ -56,7 +57,7 @@ class Http:
         self._session: str | None = None
         try:
             self._client = httpx2.AsyncClient(
-                auth=auth,
+                auth=auth and _Unhurried(auth),
                 headers=_encoded(headers),
                 timeout=httpx2.Timeout(None, connect=_CONNECT_S),
                 # Plain http shows no certificate, and loading those to check it with takes 30 ms.
@@ -70,10 +71,10 @@ class Http:
         return self._session is not None
 
     async def exchange(
-        self, request_id: Id, body: bytes, headers: Mapping[str, str], alive: Callable[[], None]
+        self, request_id: Id, body: bytes, headers: Mapping[str, str], patience: Patience
     ) -> AsyncGenerator[Message, None]:
         stream = _Stream(_ignored)
-        async with self._answer("POST", {**_ACCEPT, **headers}, alive, body) as (response, error):
+        async with self._answer("POST", {**_ACCEPT, **headers}, patience, body) as (response, error):
             if error is not None:
                 yield Response(request_id, error)
                 return
@@ -87,32 +88,32 @@ class Http:
                         return
         while stream.last_id and self._session:
             self._debug(f"The stream ended early{stream.ending}; taking it up after event {stream.last_id}.")
-            async with aclosing(self._resume(stream, headers, alive, self._resumed)) as messages:
+            async with aclosing(self._resume(stream, headers, patience, self._resumed)) as messages:
                 async for message in messages:
                     yield message
                     if _answers(message, request_id):
                         return
         raise Cut(f"the stream ended without an answer{stream.ending}")
 
-    async def send(self, body: bytes, headers: Mapping[str, str]) -> None:
-        async with self._answer("POST", {**_ACCEPT, **headers}, _ignored, body):
+    async def send(self, body: bytes, headers: Mapping[str, str], patience: Patience) -> None:
+        async with self._answer("POST", {**_ACCEPT, **headers}, patience, body):
             pass  # 202, with nothing in it
 
     async def unasked(self, headers: Mapping[str, str], begun: Callable[[], None]) -> AsyncGenerator[Message, None]:
         stream = _Stream(begun)
         while self._session:
             try:
-                async with aclosing(self._resume(stream, headers, _ignored, _ignored)) as messages:
+                async with aclosing(self._resume(stream, headers, _ENDLESS, _ignored)) as messages:
                     async for message in messages:
                         yield message
             except (ClientError, Cut, Lost):
                 return
 
-    async def end(self, headers: Mapping[str, str]) -> bool:
+    async def end(self, headers: Mapping[str, str], patience: Patience) -> bool:
         if self._session is None:
             return False
         try:
-            async with self._answer("DELETE", headers, _ignored) as (response, _):
+            async with self._answer("DELETE", headers, patience) as (response, _):
                 if not response.is_success:
                     return False
         except Lost:
@@ -128,18 +129,18 @@ class Http:
         await self._client.aclose()
 
     async def _resume(
-        self, stream: "_Stream", headers: Mapping[str, str], alive: Callable[[], None], resumed: Callable[[], None]
+        self, stream: "_Stream", headers: Mapping[str, str], patience: Patience, resumed: Callable[[], None]
     ) -> AsyncGenerator[Message, None]:
         """What comes after the last event that was seen, until the stream ends once more."""
-        if stream.fruitless > _ATTEMPTS:
+        if stream.fruitless >= _ATTEMPTS:
             raise Cut(f"the stream ended without an answer, and could not be taken up again{stream.ending}")
         if stream.began:
             await asyncio.sleep(min(stream.retry_s * 2 ** max(0, stream.fruitless - 1), _LONGEST_RETRY_S))
-            alive()
+            patience.alive()
         stream.fruitless += 1
         last = {"last-event-id": stream.last_id} if stream.last_id else {}
         try:
-            async with self._answer("GET", {"accept": "text/event-stream", **headers, **last}, alive) as (
+            async with self._answer("GET", {"accept": "text/event-stream", **headers, **last}, patience) as (
                 response,
                 error,
             ):
@@ -155,15 +156,17 @@ class Http:
 
     @asynccontextmanager
     async def _answer(
-        self, method: str, headers: Mapping[str, str], alive: Callable[[], None], body: bytes | None = None
+        self, method: str, headers: Mapping[str, str], patience: Patience, body: bytes | None = None
     ) -> AsyncIterator[tuple[httpx2.Response, dict[str, Any] | None]]:
         """The response to a request, if it answers: with 2xx, or with a JSON-RPC error, which comes beside it."""
         held = {_SESSION: self._session} if self._session else {}
         with _translated(self._url):
-            request = self._client.build_request(method, self._url, content=body, headers={**headers, **held})
+            request = self._client.build_request(
+                method, self._url, content=body, headers={**headers, **held}, extensions={_PATIENCE: patience}
+            )
             response = await self._sent(request)
         try:
-            response.stream = _Heard(response.stream, alive)
+            response.stream = _Heard(response.stream, patience.alive)
             self._debug(_in_short(request, response))
             error = await self._check(response, bool(held))
             if "mcp-method" not in headers:  # the modern era has no sessions
@@ -290,6 +293,25 @@ class _Stream:
             self.broke = True
 
 
+class _Unhurried(httpx2.Auth):
+    """Puts a login on requests. The time that it takes is not the server's: a user may be at a login page."""
+
+    def __init__(self, auth: httpx2.Auth) -> None:
+        self._auth = auth
+
+    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        patience: Patience = request.extensions[_PATIENCE]
+        response: Any = None
+        async with aclosing(self._auth.async_auth_flow(request)) as steps:
+            while True:
+                with patience.pause():
+                    try:
+                        asked = await steps.asend(response)
+                    except StopAsyncIteration:
+                        return
+                response = yield asked
+
+
 class _Heard(httpx2.AsyncByteStream):
     """A body that says whenever some of it comes: also of comments, by which a server says that it is alive."""
 
@@ -377,7 +399,19 @@ def _without_stop(fault: Exception) -> str:
 
 
 def _ignored() -> None:
-    """Nobody waits."""
+    """Nobody needs to know."""
+
+
+class _Endless:
+    """Nobody waits. A `Patience`."""
+
+    def alive(self) -> None: ...
+
+    def pause(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+_ENDLESS: Final = _Endless()
 
 
 class _translated:  # noqa: N801 - reads as a word in `with _translated(url):`

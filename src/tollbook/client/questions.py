@@ -19,11 +19,14 @@ def question_in(params: Json) -> Elicitation:
     message = params.get("message")
     if not isinstance(message, str):
         raise _bad("A question needs a message.")
-    if params.get("mode", "form") == "url":
+    mode = params.get("mode", "form")
+    if mode == "url":
         url = params.get("url")
-        if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https"):
+        if not isinstance(url, str) or not _is_page(url):
             raise _bad("A page to open needs an http or https address.")
         return Elicitation(message=message, url=url)
+    if mode != "form":
+        raise _bad("A question is a form or a page to open.")
     schema = params.get("requestedSchema")
     if not isinstance(schema, dict) or not isinstance(schema.get("properties", {}), dict):
         raise _bad("A form needs a requestedSchema with properties.")
@@ -39,6 +42,14 @@ def answer_to(asked: Elicitation, answer: Answer) -> Json:
         name: field["default"] for name, field in fields.items() if isinstance(field, dict) and "default" in field
     }
     return {"action": "accept", "content": {**defaults, **(answer.content or {})}}
+
+
+def _is_page(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _bad(text: str) -> RpcError:

@@ -6,7 +6,7 @@ https://modelcontextprotocol.io/specification/2026-07-28/basic
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import ExitStack, aclosing, contextmanager, suppress
 from typing import Any, Final, Literal
 
 from tollbook import __version__
@@ -117,8 +117,8 @@ class Session:
     async def end(self) -> bool:
         """Ends the session on the server; see `Carrier.end`."""
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._carrier.end({_VERSION: self.version})
+            async with (patience := _Patience(self._timeout_s)).limit:
+                return await self._carrier.end({_VERSION: self.version}, patience)
         except TimeoutError:
             raise self._silence() from None
 
@@ -160,7 +160,7 @@ class Session:
         try:
             async with (
                 patience.limit,
-                aclosing(self._carrier.exchange(request_id, body, headers, patience.alive)) as messages,
+                aclosing(self._carrier.exchange(request_id, body, headers, patience)) as messages,
             ):
                 async for message in messages:
                     match message:
@@ -250,8 +250,8 @@ class Session:
 
     async def _send(self, body: bytes, headers: Mapping[str, str]) -> None:
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._carrier.send(body, headers)
+            async with (patience := _Patience(self._timeout_s)).limit:
+                await self._carrier.send(body, headers, patience)
         except TimeoutError:
             raise self._silence() from None
 
@@ -283,36 +283,34 @@ class Session:
     @contextmanager
     def _unhurried(self) -> Iterator[None]:
         """While the user is asked, no call is given up. Servers may ask on another stream than that of the call."""
-        waiting = tuple(self._waiting)
-        for patience in waiting:
-            patience.pause()
-        try:
+        with ExitStack() as paused:
+            for patience in self._waiting:
+                paused.enter_context(patience.pause())
             yield
-        finally:
-            for patience in waiting:
-                patience.resume()
 
 
 class _Patience:
-    """How long an answer is waited for: anew after every sign of life, and not while the user is asked."""
+    """How long an answer is waited for: anew after every sign of life. A `carrier.Patience`."""
 
     def __init__(self, seconds: float) -> None:
         self.limit = asyncio.timeout(seconds)
-        self._seconds, self._asked = seconds, 0
+        self._seconds, self._pauses = seconds, 0
 
     def alive(self) -> None:
-        if not self._asked and not self.limit.expired():
+        if not self._pauses and not self.limit.expired():
             self.limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
-    def pause(self) -> None:
-        self._asked += 1
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        self._pauses += 1
         with suppress(RuntimeError):  # the call is over
             self.limit.reschedule(None)
-
-    def resume(self) -> None:
-        self._asked -= 1
-        with suppress(RuntimeError):
-            self.alive()
+        try:
+            yield
+        finally:
+            self._pauses -= 1
+            with suppress(RuntimeError):
+                self.alive()
 
 
 async def negotiate(make: Callable[[Era], Session], choice: EraChoice, *, is_process: bool) -> tuple[Session, Server]:

@@ -8,12 +8,13 @@ import msgspec
 
 from tollbook.client.session import EraChoice
 from tollbook.client.targets import url_of
-from tollbook.core.errors import UsageError
+from tollbook.core.errors import UsageError, why
 from tollbook.core.settings import Setting, choice, read_values, seconds
 
 AuthMethod = Literal["oauth", "lambda", "auto"]
 Secrets = Literal["auto", "keyring", "file"]
 
+_LARGEST_KEY: Final = 1 << 16
 _YES: Final = ("1", "on", "true", "yes")
 _NO: Final = ("0", "off", "false", "no")
 
@@ -29,6 +30,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     debug: bool
     client_id: str | None
     client_secret: str | None
+    client_key: str | None
     client_metadata_url: str | None
     issuer: str | None
     redirect_uri: str | None
@@ -48,8 +50,8 @@ def read_client_settings(environment: Mapping[str, str], flags: Mapping[str, str
     values, problems = read_values((SERVER, DEBUG, *CONNECTION_SETTINGS, *LOGIN_SETTINGS, SECRET), environment, flags)
     if problems:
         raise UsageError("The client cannot start:", problems)
-    if values["auth_method"] == "oauth" and flags.get("token") is None:
-        values["token"] = None
+    if flags.get("token") is not None and flags.get("auth_method") is None:
+        values["auth_method"] = "auto"  # a token on the command line is meant to be sent, whatever a variable says
     return ClientSettings(**values)
 
 
@@ -62,6 +64,18 @@ def _text(text: str) -> str:
 def _token(text: str) -> str:
     if not re.fullmatch(r"[\x21-\x7e]+", text):  # not shown: it is a secret
         raise ValueError("an access token is wanted, which has no blanks in it")
+    return text
+
+
+def _key(path: str) -> str:
+    """What is in the file, which is never shown."""
+    try:
+        with open(path, encoding="ascii") as file:
+            text = file.read(_LARGEST_KEY)
+    except (OSError, ValueError) as fault:
+        raise ValueError(f"'{path}' cannot be read: {why(fault)}") from fault
+    if "PRIVATE KEY-----" not in text:
+        raise ValueError(f"a file with a private key as PEM is wanted, and '{path}' holds none")
     return text
 
 
@@ -148,6 +162,13 @@ LOGIN_SETTINGS: Final = (
         read=_text,
         what="a client that is registered with the issuer, such as a Cognito app client; its secret goes into the "
         "variable OAUTH_CLIENT_SECRET",
+    ),
+    Setting(
+        name="client_key",
+        variable="OAUTH_CLIENT_KEY",
+        metavar="FILE",
+        read=_key,
+        what="the private key of that client, as PEM, in the place of a secret; for --machine",
     ),
     Setting(
         name="client_metadata_url",

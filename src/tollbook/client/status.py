@@ -71,8 +71,9 @@ def _forbidden(response: httpx2.Response, url: str, body: bytes) -> ClientError:
     challenge = headers.get("www-authenticate") or headers.get("x-amzn-remapped-www-authenticate") or ""
     if "insufficient_scope" in challenge:
         found = re.search(r'\bscope="([^"]{1,500})"', challenge)
-        scopes = f" It needs the scopes: {printable(found[1])}." if found else ""
-        return LoginNeeded(f"{url} knows who asks, but this login may not do that.{scopes} Run 'tollbook login {url}'.")
+        needed = f" It needs the scopes: {printable(found[1])}." if found else ""
+        sentence = f"{url} knows who asks, but this login may not do that.{needed} Run 'tollbook login {url}'."
+        return LoginNeeded(sentence, found[1].split() if found else ())
     words = _words_in(response, body)
     return Refused(f"{url} answered 403{words}. It does not allow this; ask its owner.", 403)
 

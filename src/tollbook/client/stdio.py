@@ -4,15 +4,14 @@ Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transport
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from tollbook.client.carrier import MOST_BYTES, Cut
+from tollbook.client.carrier import MOST_BYTES, Cut, Patience
 from tollbook.client.targets import Target
 from tollbook.client.trouble import Unreachable
 from tollbook.core import jsonrpc
@@ -42,12 +41,12 @@ class Stdio:
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._read_log())]
 
     async def exchange(
-        self, request_id: Id, body: bytes, headers: Mapping[str, str], alive: Callable[[], None]
+        self, request_id: Id, body: bytes, headers: Mapping[str, str], patience: Patience
     ) -> AsyncGenerator[Message, None]:
         messages: asyncio.Queue[Message | None] = asyncio.Queue()
-        self._running[request_id] = messages, alive
+        self._running[request_id] = messages, patience.alive
         try:
-            await self.send(body, headers)
+            await self.send(body, headers, patience)
             while (message := await messages.get()) is not None:
                 yield message
                 if isinstance(message, Response):
@@ -56,7 +55,12 @@ class Stdio:
         finally:
             del self._running[request_id]
 
-    async def send(self, body: bytes, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - a pipe has no headers
+    async def send(
+        self,
+        body: bytes,
+        headers: Mapping[str, str],  # noqa: ARG002 - a pipe has no headers
+        patience: Patience,  # noqa: ARG002 - nor a login
+    ) -> None:
         pipe = self._process.stdin
         if pipe is None or self._tasks[0].done():
             raise Unreachable(f"Nothing was sent: {await self._end()}.")
@@ -75,7 +79,7 @@ class Stdio:
         while (message := await self._unasked.get()) is not None:
             yield message
 
-    async def end(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
+    async def end(self, headers: Mapping[str, str], patience: Patience) -> bool:  # noqa: ARG002
         return False
 
     async def close(self) -> None:
@@ -85,18 +89,22 @@ class Stdio:
         """
         if self._process.stdin is not None:
             self._process.stdin.close()
-        for sent in (None, signal.SIGTERM, signal.SIGKILL):
-            if sent is not None:
-                with contextlib.suppress(ProcessLookupError):
+        # Its children may outlive it, and hold its pipes.
+        waiting: set[asyncio.Task[Any]] = {asyncio.create_task(self._process.wait()), *self._tasks}
+        try:
+            for sent in (None, signal.SIGTERM, signal.SIGKILL):
+                if sent is not None:
                     os.killpg(self._process.pid, sent)
-            try:
-                await asyncio.wait_for(self._process.wait(), _PATIENCE_S)
-                break
-            except TimeoutError:
-                continue
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+                _, waiting = await asyncio.wait(waiting, timeout=_PATIENCE_S)
+                if not waiting:
+                    break
+        except (ProcessLookupError, PermissionError):
+            pass  # what is left is not of its group
+        finally:
+            for task in waiting:
+                task.cancel()
+            self._process._transport.close()  # type: ignore[attr-defined] # no public name closes the pipes
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     async def _read(self) -> None:
         output = self._process.stdout
@@ -187,9 +195,11 @@ async def start(target: Target, debug: Callable[[str], None]) -> Stdio:
             start_new_session=True,
         )
     except FileNotFoundError as fault:
-        is_folder = target.folder is not None and fault.filename == target.folder
-        missing = f"folder '{printable(fault.filename)}'" if is_folder else f"program '{program}'"
-        raise Unreachable(f"There is no {missing}. Check its name; programs are looked for along PATH.") from fault
+        if target.folder is not None and fault.filename == target.folder:
+            raise Unreachable(f"There is no folder '{printable(target.folder)}'. Check its name.") from fault
+        raise Unreachable(
+            f"There is no program '{program}'. Check its name; programs are looked for along PATH."
+        ) from fault
     except (OSError, ValueError) as fault:
         reason = (getattr(fault, "strerror", None) or str(fault)).lower()
         raise Unreachable(f"'{program}' cannot be started: {reason}. Check its command and its folder.") from fault

@@ -11,6 +11,7 @@ TollbookError
     └── CallLost      the answer of a call was lost, and calling again might do its work twice
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from tollbook.core.errors import TollbookError
@@ -37,9 +38,17 @@ class Refused(ClientError):
 
 
 class LoginNeeded(ClientError):
-    """There is no login, or it is not enough."""
+    """There is no login, or it is not enough.
+
+    Attributes:
+        scopes: that the server asks for besides, where it says so.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, scopes: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.scopes = tuple(scopes)
 
 
 class RpcError(ClientError):

@@ -79,11 +79,16 @@ async def fetched(url: str, method: str = "GET", **headers: str) -> httpx2.Respo
 
 def chooses(laptop: Laptop, name: str) -> SignIn:
     """Looks at the page of the development login, and is `name`."""
+    return presses(laptop, user=name)
+
+
+def presses(laptop: Laptop, **button: str) -> SignIn:
+    """Looks at the page of the development login, and presses a button."""
 
     async def sign_in(url: str) -> str:
         sent = back(await laptop.http.get(url))
         page = await laptop.http.get(f"{laptop.origin}{sent.address}", params=dict(sent.said))
-        return (await laptop.answer(page, user=name)).headers["location"]
+        return str((await laptop.answer(page, **button)).headers["location"])
 
     return sign_in
 

@@ -93,13 +93,6 @@ class TestWithoutALogin:
         assert fault.exit_code == 3
         assert f"Run 'tollbook login {user.server.url}'" in str(fault)
 
-    async def test_what_the_user_sends_himself_stays(self, user: User) -> None:
-        user.keep()
-        async with user.client() as http:
-            headers = {"authorization": "Bearer of-the-user"}
-            assert (await http.get(user.server.url, headers=headers)).status_code == 401
-        assert user.server.tokens == ["of-the-user"]
-
 
 class TestATokenGoesNowhereElse:
     async def test_not_to_another_origin(self, user: User, canary: Canary) -> None:
@@ -164,6 +157,16 @@ class TestALoginIsRenewed:
         assert await user.status() == 200
         assert await user.status() == 200
         assert user.server.tokens == [ACCESS, FIRST, FIRST]
+
+    async def test_when_it_is_refused_after_a_redirect_at_the_same_server(self, user: User) -> None:
+        user.keep()
+        user.server.good.discard(ACCESS)
+        user.server.redirects["/mcp"] = "/mcp/"
+        async with user.client() as http:
+            onward = (await http.post(user.server.url)).next_request
+            assert onward is not None
+            assert (await http.send(onward)).status_code == 200
+        assert user.server.tokens == [ACCESS, ACCESS, FIRST]
 
     async def test_and_a_login_of_unknown_life_only_then(self, user: User) -> None:
         user.keep(expires=None)
@@ -249,6 +252,17 @@ class TestALoginThatCannotBeRenewedNow:
             user.clock.now = start + 0.9 * LIFE_S + 30
             assert (await http.get(user.server.url)).status_code == 200
         assert user.server.tokens == [ACCESS, ACCESS, ACCESS, FIRST]
+
+    async def test_is_tried_again_at_once_when_it_holds_no_more(self, user: User) -> None:
+        user.keep()
+        user.clock.now += 0.99 * LIFE_S
+        user.renewing.refuse("", 503)
+        async with user.client() as http:
+            await http.get(user.server.url)
+            user.renewing.status = 200
+            user.clock.now += 0.01 * LIFE_S
+            await http.get(user.server.url)
+        assert user.server.tokens == [ACCESS, FIRST]
 
     @pytest.mark.parametrize("is_expired", [True, False])
     async def test_is_kept_even_if_it_is_of_no_use(self, user: User, is_expired: bool) -> None:

@@ -114,9 +114,13 @@ async def test_whoever_has_no_login_does_not_pay_for_keyring_and_locks(protected
     assert protected.tokens == [None]
 
 
-async def test_a_login_in_a_file_that_still_holds_needs_neither_of_them(protected: Protected, tmp_path: Path) -> None:
+@pytest.mark.parametrize("renewable", [{}, {"refresh_token": None, "issued": 0.0}], ids=["holds", "cannot be renewed"])
+async def test_whoever_has_one_in_a_file_does_not_either_unless_it_is_renewed(
+    protected: Protected, tmp_path: Path, renewable: dict[str, Any]
+) -> None:
     protected.good.add(GOOD)
-    known = login(protected.url, access_token=GOOD, issued=time.time(), expires=time.time() + 3600)
+    now = time.time()
+    known = login(protected.url, **{"access_token": GOOD, "issued": now, "expires": now + 3600, **renewable})
     Vault(tmp_path / "logins", "file", time.time).keep(known)
     (said,) = await _in_thread(protected.url, tmp_path / "logins")
     assert said == {"status": 200, "said": [], "token": digest(known), "modules": []}

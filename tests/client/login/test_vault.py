@@ -181,6 +181,13 @@ class TestAKeyring:
         assert not list(vaults.folder.glob("*.login"))
         assert vaults().find(URL) == login()
 
+    def test_that_hangs_is_waited_for_once(self, vaults: Vaults) -> None:
+        vaults.keyring.behave("hangs")
+        mine = vaults(patience_s=0.2)
+        for what in ("did not answer within 0.2 s.", "does not answer."):
+            assert mine.keep(login()) == "file"
+            assert what in vaults.said.pop()
+
     def test_that_forgets_at_once_is_not_relied_on(self, vaults: Vaults) -> None:
         vaults.keyring.behave("forgets")
         assert vaults().keep(login()) == "file"

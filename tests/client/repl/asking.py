@@ -57,6 +57,20 @@ def a_server() -> MCPServer[Any]:
         return f"{answer.action}: {answer.content}"
 
     @server.tool()
+    async def two_colours(context: Context[Any, Any]) -> str:
+        """Asks both at once."""
+        forms = ({"type": "object", "properties": {name: {"type": "string"}}} for name in ("wall", "door"))
+        asked = (context.session.elicit_form("Which colour?", form, context.request_id) for form in forms)
+        return " and ".join(str(answer.content) for answer in await asyncio.gather(*asked))
+
+    @server.tool()
+    async def never_ends(context: Context[Any, Any]) -> None:
+        """Asks something, and then waits."""
+        await context.session.elicit_form("Ready?", {"type": "object", "properties": {}}, context.request_id)
+        await context.report_progress(1, 2, "waiting")
+        await asyncio.Event().wait()
+
+    @server.tool()
     async def page(context: Context[Any, Any], url: str = "https://pay.example.com/bill?id=7") -> str:
         answer = await context.session.elicit_url("Please pay the bill.", url, "bill-7", context.request_id)
         return str(answer.action)

@@ -1,6 +1,7 @@
 """The prompt at a terminal, as someone who types sees it."""
 
 import re
+import socket
 import stat
 from pathlib import Path
 
@@ -39,11 +40,24 @@ def test_the_prompt_stands_there_while_a_server_is_slow_and_ctrl_c_gives_it_up()
         assert "History" not in user.does("history")
 
 
+def test_a_connection_that_fails_while_a_command_waits_for_it_is_told_of_once() -> None:
+    with _Silent() as silent, typist(silent.url) as user:
+        user.until(lambda: user.is_prompted)
+        user.press("list-tools\r")
+        user.sees("Ctrl-C cancels")
+        silent.close()
+        user.sees("(not connected) ›")
+        user.does("help quit")
+        assert user.text.count("There is no connection") == 1
+
+
 def test_a_server_that_is_not_there_is_told_of_above_the_prompt_once() -> None:
     with typist("http://127.0.0.1:9/mcp") as user:
         user.sees("Nothing listens at 127.0.0.1:9.")
         user.sees("127.0.0.1:9 (not connected) ›")
         assert user.text.count("Nothing listens") == 1
+        user.press("list-tools\r")
+        user.until(lambda: user.text.count("Nothing listens") == 2)
 
 
 def test_what_is_logged_appears_while_the_tool_runs_and_what_is_typed_meanwhile_is_kept(ours: str) -> None:
@@ -55,7 +69,7 @@ def test_what_is_logged_appears_while_the_tool_runs_and_what_is_typed_meanwhile_
         user.press("help debug")
         user.sees("Good morning, Ann!")
         user.until(lambda: user.line.endswith("› help debug"))
-        assert "help debug" not in user.text[: user.text.index("Good morning")]
+        assert b"help debug" not in user.received.partition(b"Good morning")[0]
 
 
 def test_ctrl_c_clears_the_line_and_ctrl_d_leaves(ours: str) -> None:
@@ -168,6 +182,22 @@ def test_lines_are_there_again_in_the_next_run_for_their_owner_alone(history: Pa
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
 
 
+def test_the_end_of_an_earlier_line_is_suggested_where_it_has_room(history: Path) -> None:
+    history.parent.mkdir(parents=True)
+    history.write_text(f"help connect\nhelp {'x' * 80}\n")
+    with typist() as user:
+        user.until(lambda: user.is_prompted)
+        user.press("help c")
+        user.until(lambda: user.line.endswith("› help connect"))
+        user.press("\x1b[C\r")
+        user.sees("Connects to a server")
+        user.until(lambda: user.is_prompted)
+        user.press("help x")
+        user.until(lambda: user.line.endswith("› help x"))
+        user.press("\x1b[Cy")
+        user.until(lambda: user.line.endswith("› help xy"))
+
+
 def test_a_server_that_wants_to_know_who_asks_gets_a_login_if_the_user_says_so(guarded: str) -> None:
     with typist(guarded) as user:
         user.sees("wants to know who asks. Log in now? [Y/n]")
@@ -254,11 +284,12 @@ class _Silent:
     """A server that takes connections and says nothing."""
 
     def __enter__(self) -> "_Silent":
-        import socket
-
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}/mcp"
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._listening.close()

@@ -75,6 +75,22 @@ def test_a_question_can_be_declined_and_cancelled(user: Typist, keys: str, actio
     assert user.does("help quit")
 
 
+def test_what_is_asked_at_once_is_asked_one_after_the_other(user: Typist) -> None:
+    _asked(user, "call-tool two_colours")
+    for label, colour in (("wall ›", "red"), ("door ›", "green")):
+        _answers(user, label, colour)
+    user.sees("{'wall': 'red'} and {'door': 'green'}")
+
+
+def test_ctrl_c_cancels_the_call_after_a_question_as_before_it(user: Typist) -> None:
+    _asked(user, "call-tool never_ends")
+    _answers(user, "Agree? [y/n]", "y")
+    user.sees("waiting")
+    user.press(CTRL_C)
+    user.sees("Cancelled.")
+    assert user.does("call-tool paint shade=dark") == "1 coats of dark"
+
+
 def test_a_choice_is_completed(user: Typist) -> None:
     _asked(user, "call-tool colour")
     user.until(lambda: user.line.strip() == "colour ›")
@@ -107,7 +123,12 @@ def test_a_page_is_not_opened_otherwise(user: Typist, typed: str, action: str) -
 
 
 @pytest.mark.parametrize(
-    "url", ["https://bank.example.com@evil.example.net/", "https://evil.example.net/\\u202egro.knab//:sptth"]
+    "url",
+    [
+        "https://bank.example.com@evil.example.net/",
+        "https://evil.example.net/\\u202egro.knab//:sptth",
+        "https://evil.example.net\\\\.example.com/",
+    ],
 )
 def test_a_page_whose_address_deceives_is_never_opened(user: Typist, url: str) -> None:
     user.press(f'call-tool page url:="{url}"\r')

@@ -1,5 +1,6 @@
 """A session as a user has it, with a server that dies and comes back."""
 
+import json
 import re
 import subprocess
 import sys
@@ -26,10 +27,11 @@ def session(columns: int, folder: Path) -> str:
             return servers.enter_context(listening(command, port, folder / log))
 
         server = serve("instance-first.log")
-        url = f"http://127.0.0.1:{port}/mcp"
-        with typist(columns=columns, ERA="handshake", HISTORY=str(folder / "history"), OFFICE=url) as user:
-            user.does("list-tools")
-            user.does("connect office")
+        config = folder / "mcp.json"
+        config.write_text(json.dumps({"mcpServers": {"office": {"url": f"http://127.0.0.1:{port}/mcp"}}}))
+        words = ("connect", "office", "--config", str(config), "--transport-era", "handshake")
+        with typist(*words, columns=columns, program="tollbook", XDG_STATE_HOME=str(folder)) as user:
+            user.sees("Connected")
             user.does("server-info")
             user.does("list-tools")
             user.does("describe-tool greet")
@@ -49,11 +51,11 @@ def session(columns: int, folder: Path) -> str:
             user.does("greet Cy")
             serve("instance-second.log")
             user.does("greet Cy")
+            user.does(f"connect http://127.0.0.1:{port}/mcp")
             user.does("terminate-session")
             user.does("greet Di")
             user.does("disconnect")
             user.does("reconnect")
-            user.does("auth status")
             user.does("set-auth-method lambda")
             user.does("gret Ed")
             user.does("auth")

@@ -44,6 +44,8 @@ class Typist:
 
     def __init__(self, columns: int, ours: int, process: "subprocess.Popen[bytes]") -> None:
         self._ours, self.process = ours, process
+        self.received = b""
+        """All that was written to the terminal, also what is gone from it."""
         self._screen = _Answering(columns, ours)
         self._stream = pyte.ByteStream(self._screen)
 
@@ -117,17 +119,20 @@ class Typist:
             data = os.read(self._ours, 1 << 16)
         except OSError:  # closed at their end
             return False
+        self.received += data
         self._stream.feed(data)
         return bool(data)
 
 
 @contextmanager
-def typist(*words: str, columns: int = 80, **environment: str) -> Iterator[Typist]:
-    """Someone in front of `python -m tests.client.repl.program` with these words, until the end of the block."""
+def typist(
+    *words: str, columns: int = 80, program: str = "tests.client.repl.program", **environment: str
+) -> Iterator[Typist]:
+    """Someone in front of `python -m PROGRAM WORDS`, until the end of the block."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.client.repl.program", *words],
+        [sys.executable, "-m", program, *words],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

@@ -236,6 +236,7 @@ def test_drawing_markdown_hides_no_word(pieces: list[str]) -> None:
         ("[x](javascript:alert(1))", "[x](javascript:alert(1))"),
         ("a <b onclick=x>b</b>", "a <b onclick=x>b</b>"),
         ("<!-- seen -->", "<!-- seen -->"),
+        ("<div>**b**</div>", "<div>b</div>"),
         ("[r]: https://evil.example", "[r]: https://evil.example"),
         ("&#x202e; &amp;", "&#x202e; &amp;"),
         (":smile: [red]r[/red]", ":smile: [red]r[/red]"),

@@ -43,10 +43,10 @@ def pager(folder: Path, program: str) -> tuple[Path, str]:
 class OnDisk(Terminal):
     """A terminal with a real file, which a pager can be given as its output."""
 
-    def __init__(self, path: Path, **environment: str) -> None:
+    def __init__(self, path: Path, is_terminal: bool = True, **environment: str) -> None:
         super().__init__()
         self.file = path.open("w+", encoding="utf-8")
-        self.file.isatty = lambda: True  # type: ignore[method-assign]
+        self.file.isatty = lambda: is_terminal  # type: ignore[method-assign]
         size = {"COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
         self.screen = Screen(self.file, self.err, {**size, **environment})
 
@@ -90,10 +90,13 @@ async def test_it_can_be_switched_off(tmp_path: Path) -> None:
     assert not paged.exists()
 
 
-@pytest.mark.parametrize("terminal", [Terminal(is_terminal=False, PAGER="false"), Terminal(TERM="dumb", PAGER="false")])
-async def test_a_file_is_not_paged(terminal: Terminal) -> None:
-    await terminal.screen.show(LONG)
-    assert terminal.out.written.count("a line") == 40
+@pytest.mark.parametrize(("is_terminal", "term"), [(False, "xterm"), (True, "dumb")])
+async def test_a_file_is_not_paged_nor_a_terminal_that_cannot(tmp_path: Path, is_terminal: bool, term: str) -> None:
+    paged, words = pager(tmp_path, _WRITES_DOWN)
+    with OnDisk(tmp_path / "seen", is_terminal, PAGER=words, TERM=term) as terminal:
+        await terminal.screen.show(LONG)
+        assert terminal.seen.count("a line") == 40
+    assert not paged.exists()
 
 
 async def test_without_the_program_everything_is_written(tmp_path: Path) -> None:

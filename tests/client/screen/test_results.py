@@ -111,6 +111,11 @@ def test_what_is_said_twice_is_shown_once(structured: Any, texts: list[str]) -> 
             assert seen.count(word) == 1
 
 
+def test_a_text_that_is_wrapped_as_structured_content_stays_a_text() -> None:
+    written = "# Title\n\nSome **bold**."
+    assert shown(tool_result(text(written, structured={"result": written}))) == "Title\n\nSome bold.\n"
+
+
 def test_what_is_not_the_same_is_shown_beside_the_text() -> None:
     seen = shown(tool_result(text("Two people.", structured={"people": 2})))
     assert seen == "Two people.\n\nStructured content\npeople  2\n"
@@ -285,6 +290,7 @@ def test_arguments_are_said_in_words() -> None:
             "day": {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}], "default": None},
             "either": {"type": ["string", "integer"], "maxLength": 5, "pattern": "^a"},
             "endless": {"$ref": "#/properties/endless"},
+            "within": {"type": "array", "items": {"$ref": "#/properties/within"}},
             "odd": True,
         },
         "required": ["name"],
@@ -306,6 +312,7 @@ Arguments
   either   string or integer
            at most 5 characters · matching ^a
   endless  any
+  within   array of array of array of array of array of any
   odd      any
 """
     )

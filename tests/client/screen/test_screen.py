@@ -20,6 +20,12 @@ def test_answers_go_to_standard_output_and_all_else_to_standard_error() -> None:
     assert terminal.err.written == "Connected.\n! The session was lost.\nNo such tool.\n"
 
 
+def test_a_bare_text_is_no_markup() -> None:
+    terminal = Terminal()
+    terminal.screen.put("[red]12[/red] :smile: https://example.com")
+    assert terminal.out.written == "[red]12[/red] :smile: https://example.com\n"
+
+
 def test_a_terminal_has_colours() -> None:
     terminal = Terminal()
     terminal.screen.put(RESULT)
@@ -52,6 +58,12 @@ def test_a_file_has_no_width() -> None:
     rows = [{"name": f"row {row}", **{f"column_{n}": row * 10**9 + n for n in range(20)}} for row in range(2)]
     terminal.screen.put(tool_result(ToolResult(structured_content=rows)))
     assert len(terminal.out.written.splitlines()) == 4
+
+
+def test_lines_of_a_text_stay_whole_in_a_file_even_if_a_width_is_set() -> None:
+    terminal = Terminal(is_terminal=False, COLUMNS="20")
+    terminal.screen.put(tool_result(ToolResult(content=[Content(type="text", text="one two " * 9 + "\nthree")])))
+    assert terminal.out.written == "one two " * 9 + "\nthree\n"
 
 
 def test_what_is_held_comes_afterwards_and_in_order() -> None:

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -66,6 +67,14 @@ WHAT_IT_SAYS: Final = [
 """As a host sees it."""
 
 
+class Calls(Counter[str]):
+    """How often each tool was called, where it runs in the test's own process."""
+
+    def __call__(self, name: str) -> int:
+        self[name] += 1
+        return self[name]
+
+
 class Killable:
     """That server in a process of its own, which begins anew at the same address.
 
@@ -76,8 +85,8 @@ class Killable:
 
     def __init__(self, folder: Path, store: str = "memory") -> None:
         self._folder, self._store = folder, store
-        self._counts = folder / "calls"
-        self._counts.touch()
+        self.calls_file = folder / "calls"
+        self.calls_file.touch()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}/mcp"
@@ -86,7 +95,7 @@ class Killable:
     @property
     def calls(self) -> list[str]:
         """The tools that were called, over all processes."""
-        return self._counts.read_text().split()
+        return self.calls_file.read_text().split()
 
     def start(self) -> None:
         """Connections are taken from now on, and wait for the process."""
@@ -95,7 +104,7 @@ class Killable:
             socket.create_server(("127.0.0.1", self._port)) as listening,
         ):
             fd = listening.fileno()
-            command = [sys.executable, "-m", "tests.client.wire.counted", str(fd), str(self._counts), self._store]
+            command = [sys.executable, "-m", "tests.client.wire.counted", str(fd), str(self.calls_file), self._store]
             self.process = subprocess.Popen(
                 command, pass_fds=[fd], stdout=log, stderr=log, cwd=Path(__file__).parents[3], env=dict(os.environ)
             )

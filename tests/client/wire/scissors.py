@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 _CALL: Final = b'"tools/call"'
+_RESUMES: Final = b"last-event-id:"
 
 
 class Scissors:
@@ -13,7 +14,8 @@ class Scissors:
 
     Attributes:
         url: of the endpoint, as it is reached by the proxy.
-        cuts: after how many bytes the answers of the next calls break off, one each; those beyond are whole.
+        cuts: after how many bytes the answers to the next calls, and what is resumed of them, break off, one each;
+            those beyond are whole.
         passed: the bytes of the last answer of a call that were passed on.
     """
 
@@ -50,7 +52,7 @@ class Scissors:
 
         async def up() -> None:
             while data := await client.read(1 << 16):
-                if _CALL in data:
+                if _CALL in data or _RESUMES in data.lower():
                     self.passed = b""
                     left[0] = self.cuts.pop(0) if self.cuts else 1 << 40
                 to_server.write(data)
@@ -79,16 +81,18 @@ class Scissors:
 async def scissors(*backends: str) -> AsyncIterator[Scissors]:
     """The proxy before servers at these addresses, until the end of the block."""
     proxy = Scissors(backends)
-    running: set[asyncio.Task[None]] = set()
+    running: set[asyncio.Task[Any]] = set()
 
     async def accept(client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        running.add(task := asyncio.current_task())  # type: ignore[arg-type]
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
         try:
             await proxy.accept(client, to_client)
         except asyncio.CancelledError:
             to_client.transport.abort()  # at the end; asyncio makes a noise of tasks of its own that are cancelled
         finally:
-            running.discard(task)  # type: ignore[arg-type]
+            running.discard(task)
 
     listening = await asyncio.start_server(accept, "127.0.0.1", 0)
     proxy.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/mcp"

@@ -61,7 +61,9 @@ async def scripted(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIt
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.connections += 1
-        running.add(task := asyncio.current_task())  # type: ignore[arg-type]
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
         try:
             while asked := await _request(reader):
                 server.asked.append(asked)
@@ -75,7 +77,7 @@ async def scripted(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIt
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
-            running.discard(task)  # type: ignore[arg-type]
+            running.discard(task)
             writer.close()
             with suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
                 await writer.wait_closed()
@@ -136,7 +138,7 @@ def fault(asked: Asked, code: int, message: str, **fields: Any) -> dict[str, Any
     return {"jsonrpc": "2.0", "id": asked.json.get("id"), "error": error}
 
 
-CAPABILITIES: Final = {"tools": {}, "resources": {}, "prompts": {}, "completions": {}}
+CAPABILITIES: Final[Mapping[str, Any]] = {"tools": {}, "resources": {}, "prompts": {}, "completions": {}}
 TOOLS: Final = [
     {"name": "once", "inputSchema": {"type": "object"}},
     {"name": "reads", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}},

@@ -202,6 +202,15 @@ async def test_a_proxy_that_is_not_there_is_the_one_to_blame(
     assert said == f"The proxy {where} does not answer. Check {PROXIES}."
 
 
+async def test_a_proxy_that_is_not_used_is_not_to_blame(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, closed_port: int, era: Era
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:80")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    said = await sentence(connect, f"http://127.0.0.1:{closed_port}/mcp", era)
+    assert said.startswith(f"Nothing listens at 127.0.0.1:{closed_port}.")
+
+
 async def test_a_proxy_that_refuses(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted(always(response(407))) as proxy:
         where = proxy.url.split("/")[2]

@@ -20,11 +20,15 @@ class Watching:
         stopped: how many questions were taken back.
     """
 
-    def __init__(self, answer: Asking | None = None) -> None:
+    def __init__(self) -> None:
         self.seen: list[tuple[Any, ...]] = []
         self.debugged: list[str] = []
         self.asked: list[Elicitation] = []
         self.stopped = 0
+        self._answer: Asking | None = None
+
+    def answers_with(self, answer: Asking) -> None:
+        """How the next questions are answered; without it, all are declined."""
         self._answer = answer
 
     @property

@@ -48,7 +48,7 @@ class Bearer(httpx2.Auth):
         self._pause_ends = 0.0
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        if not self._is_ours(request) or "authorization" in request.headers:
+        if not self._is_ours(request):
             yield request
             return
         login = await self._login()

@@ -146,7 +146,7 @@ class Landing:
             return 404, _NOTHING, None
         if words[0] != "GET":
             return 405, _NOTHING, None
-        if self._state is None or self._said.done():
+        if self._state is None:  # none has begun, or it was answered
             return 400, _NOT_OURS, None
         try:
             said = said_in(query, self._state)

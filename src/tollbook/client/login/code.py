@@ -13,8 +13,8 @@ from urllib.parse import parse_qs
 from tollbook.client.login.browser import ANY_REDIRECT, Paste, Person, WayBack, is_here, known_redirects, landing
 from tollbook.client.login.guard import Guard
 from tollbook.client.login.issuer import check_issuer, method_for
-from tollbook.client.login.login import Login, shown
-from tollbook.client.login.provider import Challenge, Course, Storage
+from tollbook.client.login.login import Login
+from tollbook.client.login.provider import LONGEST_WORDS, Challenge, Course, Storage
 from tollbook.client.login.ways import Ways
 from tollbook.client.trouble import ClientError, LoginNeeded
 from tollbook.core.errors import UsageError
@@ -24,8 +24,6 @@ from tollbook.core.text import printable
 if TYPE_CHECKING:
     from mcp.client.auth import OAuthClientProvider
     from mcp.shared.auth import AuthorizationCodeResult, OAuthMetadata
-
-_LONGEST_WORDS: Final = 200
 
 
 async def log_in(
@@ -87,10 +85,10 @@ class _Page:
     def __init__(self, way: WayBack, ways: Ways, person: Person, guard: Guard) -> None:
         self.way, self._ways, self._person, self._guard = way, ways, person, guard
 
-    async def learned(self, course: Course) -> None:
+    async def learned(self, metadata: "OAuthMetadata") -> None:
         """Judges an authorization server's metadata."""
-        context, metadata = course.context, self._metadata(course)
-        check_issuer(course, self._ways.issuer)
+        context = self.course.context
+        check_issuer(context.server_url, metadata, self._ways.issuer)
         issuer = printable(str(metadata.issuer))
         # https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#authorization-code-protection
         if "S256" not in (metadata.code_challenge_methods_supported or ()):
@@ -116,7 +114,7 @@ class _Page:
 
     async def go(self, url: str) -> None:
         """The SDK's `redirect_handler`."""
-        endpoint = str(self._metadata(self.course).authorization_endpoint)
+        endpoint = str(self._metadata().authorization_endpoint)
         query = url.removeprefix(f"{endpoint}?")
         # RFC 6749 §3.1: the endpoint's own query is kept. The SDK begins a second one after it.
         url = f"{endpoint}{'&' if '?' in endpoint else '?'}{query}"
@@ -131,7 +129,7 @@ class _Page:
         from mcp.shared.auth import AuthorizationCodeResult
 
         said = await self.way.said(self._ways.patience_s)
-        metadata = self._metadata(self.course)
+        metadata = self._metadata()
         issuer, iss = str(metadata.issuer), said.get("iss")
         # RFC 9207 §2.4, before anything else that was said is believed.
         if iss is None and metadata.authorization_response_iss_parameter_supported:
@@ -148,10 +146,10 @@ class _Page:
             raise _declined(said)
         return AuthorizationCodeResult(code=said.get("code", ""), state=said["state"], iss=iss)
 
-    def _metadata(self, course: Course) -> "OAuthMetadata":
-        if course.metadata is None or course.context.oauth_metadata not in (None, course.metadata):
-            raise ClientError(f"{shown(course.context.server_url)} does not say where to log in; tell whoever runs it.")
-        return course.metadata
+    def _metadata(self) -> "OAuthMetadata":
+        if (known := self.course.known) is None:
+            raise self.course.nowhere()
+        return known
 
 
 @asynccontextmanager
@@ -173,7 +171,7 @@ async def _way_back(ways: Ways, person: Person) -> AsyncIterator[WayBack]:
 
 def _declined(said: Mapping[str, str]) -> LoginNeeded:
     """What an error of RFC 6749 §4.1.2.1 means to a user."""
-    error, description = (printable(said.get(name, "")[:_LONGEST_WORDS]) for name in ("error", "error_description"))
+    error, description = (printable(said.get(name, "")[:LONGEST_WORDS]) for name in ("error", "error_description"))
     if error == "access_denied":
         return LoginNeeded("The login was declined; log in again if that was not meant.")
     if error in _CHECKS:

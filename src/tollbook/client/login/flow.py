@@ -2,20 +2,22 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 import httpx2
 import msgspec
 
+from tollbook import __version__
 from tollbook.client.login import code, machine, password
 from tollbook.client.login.browser import Person
 from tollbook.client.login.guard import Guard, Resolve, looked_up, realm_of
 from tollbook.client.login.login import Login, canonical, shown
-from tollbook.client.login.provider import PROTOCOL, Challenge, Nowhere, challenge_of
+from tollbook.client.login.provider import Challenge, Nowhere, challenge_of
 from tollbook.client.login.secrets import VaultError
 from tollbook.client.login.vault import Vault
 from tollbook.client.login.ways import Ways
+from tollbook.client.protocol import MODERN_VERSIONS
 from tollbook.client.trouble import ClientError, LoginNeeded
 from tollbook.core.loopback import is_loopback
 from tollbook.core.stores import Clock
@@ -31,19 +33,22 @@ async def log_in(
     person: Person | None,
     clock: Clock,
     *,
+    more: Sequence[str] = (),
     resolve: Resolve = looked_up,
     trust: ssl.SSLContext | None = None,
 ) -> Login:
-    """Logs in at a server before it is used: `tollbook login`. The login is in the vault.
+    """Logs in at a server because the user wants it: `tollbook login`. The login is in the vault.
 
-    Args: those of `Flow`.
+    Args:
+        more: scopes that the server wants besides those of the login that there is.
+        person, resolve, trust: see `Flow`.
 
     Raises:
         LoginNeeded, ClientError: there is no login; with what to do.
         UsageError: something to log in with is missing.
     """
     flow = Flow(resource, ways, vault, person, clock, resolve=resolve, trust=trust)
-    return await flow.log_in_first()
+    return await flow.log_in_at_once(more)
 
 
 class Flow:
@@ -84,8 +89,9 @@ class Flow:
         return
         yield request
 
-    async def log_in_first(self) -> Login:
-        """Logs in without having been refused; see `log_in`."""
+    async def log_in_at_once(self, more: Sequence[str] = ()) -> Login:
+        """Logs in without waiting for a refusal; see `log_in`."""
+        before = await asyncio.to_thread(self._vault.find, self._resource) if more else None
         async with await self._guard() as guard:
             response = await guard.send(_probe(self._resource))
             if response.status_code >= 500:
@@ -94,8 +100,10 @@ class Flow:
                 )
             # Some answer this of anyone, or do not know it, and say nevertheless where to log in.
             challenge = challenge_of(response) if response.status_code == 401 else Challenge(401)
+            if before is not None:
+                challenge = Challenge(403, challenge.metadata, tuple(more), "insufficient_scope")
             try:
-                login = await self._made(guard, challenge, None)
+                login = await self._made(guard, challenge, before)
             except Nowhere:
                 if response.is_success:
                     raise ClientError(f"{shown(self._resource)} asks for no login; use it as it is.") from None
@@ -168,15 +176,16 @@ class Flow:
 
 def _probe(resource: str) -> httpx2.Request:
     """Asks a server what it is; one that wants a login refuses that."""
+    version = MODERN_VERSIONS[0]
     meta = {
-        "io.modelcontextprotocol/protocolVersion": PROTOCOL,
+        "io.modelcontextprotocol/protocolVersion": version,
         "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": {"name": "tollbook", "version": "1"},
+        "io.modelcontextprotocol/clientInfo": {"name": "tollbook", "version": __version__},
     }
     message = {"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": meta}}
     headers = {
         "accept": "application/json, text/event-stream",
-        "mcp-protocol-version": PROTOCOL,
+        "mcp-protocol-version": version,
         "mcp-method": "server/discover",
     }
     return httpx2.Request("POST", resource, json=message, headers=headers)

@@ -89,7 +89,7 @@ class Guard:
     ) -> None:
         self._realm, self._resolve, self._patience_s = realm, resolve, patience_s
         transport = _Checked(self._cleared, httpx2.AsyncHTTPTransport(verify=trust or True, limits=_ONE_BY_ONE))
-        self._http = httpx2.AsyncClient(transport=transport, trust_env=False, timeout=patience_s)
+        self._http = httpx2.AsyncClient(transport=transport, timeout=patience_s)
 
     async def __aenter__(self) -> Self:
         return self

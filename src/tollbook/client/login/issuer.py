@@ -1,6 +1,7 @@
 """The authorization server that a server names, and what of a client it may see."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -10,8 +11,11 @@ from tollbook.client.login.provider import Challenge, Course, Storage
 from tollbook.client.trouble import ClientError
 from tollbook.core.text import printable
 
+if TYPE_CHECKING:
+    from mcp.shared.auth import OAuthMetadata
 
-def check_issuer(course: Course, issuer: str | None) -> None:
+
+def check_issuer(resource: str, metadata: "OAuthMetadata", issuer: str | None) -> None:
     """Sees to it that a client's credentials go to no other authorization server than their own.
 
     Args:
@@ -22,10 +26,10 @@ def check_issuer(course: Course, issuer: str | None) -> None:
     """
     from mcp.client.auth.utils import issuers_match
 
-    named = "" if course.metadata is None else str(course.metadata.issuer)
+    named = str(metadata.issuer)
     if issuer is not None and not issuers_match(named, issuer):
         raise ClientError(
-            f"{shown(course.context.server_url)} wants a login at {printable(named)}, and the client is registered at"
+            f"{shown(resource)} wants a login at {printable(named)}, and the client is registered at"
             f" {printable(issuer)}; check --issuer and --client-id."
         )
 
@@ -59,7 +63,7 @@ async def issuer_of(resource: str, guard: Guard, challenge: Challenge, prefers: 
     from mcp.client.auth import OAuthClientProvider
     from mcp.shared.auth import OAuthClientMetadata
 
-    async def learned(_: Course) -> None: ...
+    async def learned(_: object) -> None: ...
 
     nobody = OAuthClientMetadata.model_validate({"redirect_uris": ["http://127.0.0.1/"]})
     course = Course(OAuthClientProvider(resource, nobody, Storage()), guard, learned)

@@ -17,6 +17,7 @@ from tollbook.core.text import printable
 
 if TYPE_CHECKING:
     from mcp.client.auth import OAuthClientProvider
+    from mcp.shared.auth import OAuthMetadata
 
 
 async def log_in(resource: str, ways: Ways, guard: Guard, challenge: Challenge, clock: Clock) -> Login:
@@ -36,11 +37,11 @@ async def log_in(resource: str, ways: Ways, guard: Guard, challenge: Challenge, 
             f" give --issuer {printable(issuer.name)}."
         )
 
-    async def learned(course: Course) -> None:
-        check_issuer(course, ways.issuer)
+    async def learned(metadata: "OAuthMetadata") -> None:
+        check_issuer(resource, metadata, ways.issuer)
         client = course.context.client_info
-        if client is not None and course.metadata is not None and ways.client_key is None:
-            takes = course.metadata.token_endpoint_auth_methods_supported
+        if client is not None and ways.client_key is None:
+            takes = metadata.token_endpoint_auth_methods_supported
             client.token_endpoint_auth_method = method_for(takes, ways.client_secret)
 
     provider = _provider(resource, ways, ways.client_id, ways.issuer, " ".join(challenge.scopes) or None)

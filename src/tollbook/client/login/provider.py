@@ -15,6 +15,7 @@ import msgspec
 
 from tollbook.client.login.guard import Guard
 from tollbook.client.login.login import Grant, Login, is_token, shown, subject_of
+from tollbook.client.protocol import MODERN_VERSIONS
 from tollbook.client.trouble import ClientError, LoginNeeded, Misbehaved
 from tollbook.core.text import printable
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from mcp.client.auth import OAuthClientProvider
     from mcp.shared.auth import OAuthClientInformationFull, OAuthMetadata, OAuthToken
 
-PROTOCOL: Final = "2026-07-28"
-"""Said with every request. It makes the SDK send `resource` also where a server has no metadata of its own."""
 LONGEST_LIFE_S: Final = 10 * 365 * 86400
 """That is believed of a token."""
 _CHALLENGE_HEADERS: Final = ("www-authenticate", "x-amzn-remapped-www-authenticate")
@@ -34,7 +33,8 @@ Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway
 _BEARER: Final = re.compile(r"(?:^|,)\s*bearer(?:\s|$)", re.IGNORECASE)
 _PARAMETER: Final = re.compile(r'\b([a-z_]+)\s*=\s*(?:"([^"\\]*)"|([^\s",]+))', re.IGNORECASE)
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 §3.3
-_LONGEST_WORDS: Final = 200
+LONGEST_WORDS: Final = 200
+"""That are shown of what an authorization server says, in characters."""
 
 
 class Nowhere(ClientError):
@@ -90,7 +90,7 @@ class Course:
     """One login, from a server's refusal to a token or to the reason why there is none.
 
     Args:
-        learned: is called when `metadata` is known, before anything of it is used.
+        learned: is told the authorization server's metadata before anything of it is used.
 
     Attributes:
         context: the SDK's.
@@ -99,19 +99,20 @@ class Course:
     """
 
     def __init__(
-        self, provider: "OAuthClientProvider", guard: Guard, learned: Callable[["Course"], Awaitable[None]]
+        self, provider: "OAuthClientProvider", guard: Guard, learned: Callable[["OAuthMetadata"], Awaitable[None]]
     ) -> None:
         self.context = provider.context
         self.metadata: OAuthMetadata | None = None
         self.document: Mapping[str, Any] = {}
         self._provider, self._guard, self._learned = provider, guard, learned
         self._answer: httpx2.Response | None = None
+        self._failure: int | None = None
         self._place = httpx2.URL("")
 
     @property
-    def is_known(self) -> bool:
-        """Whether the SDK goes by what `learned` has seen."""
-        return self.metadata is not None and self.metadata == self.context.oauth_metadata
+    def known(self) -> "OAuthMetadata | None":
+        """The authorization server's metadata, if the SDK goes by that which `learned` was told."""
+        return self.metadata if self.metadata == self.context.oauth_metadata else None
 
     async def run(self, challenge: Challenge, *, prefers: str | None = None, only_looks: bool = False) -> None:
         """Goes through all of it.
@@ -127,17 +128,13 @@ class Course:
 
         # It logs every fault with a traceback, in whose words state and code may stand. What there is to say is raised.
         logging.getLogger("mcp.client.auth").setLevel(logging.CRITICAL + 1)
-        request = httpx2.Request("POST", self.context.server_url, headers={"mcp-protocol-version": PROTOCOL})
+        # The version makes it send `resource` also where a server has no metadata of its own.
+        request = httpx2.Request("POST", self.context.server_url, headers={"mcp-protocol-version": MODERN_VERSIONS[0]})
         async with contextlib.aclosing(self._provider.async_auth_flow(request)) as steps:
             try:
                 await self._walk(steps, request, challenge, prefers, only_looks)
-            except (
-                OAuthFlowError,
-                httpx2.InvalidURL,
-                ValueError,
-                OverflowError,
-            ) as fault:  # strangers' text, of any form
-                # Without its cause, whose words may be secret.
+            except (OAuthFlowError, httpx2.InvalidURL, ValueError, OverflowError) as fault:
+                # Strangers' text has any form. The cause is left out, since its words may be secret.
                 raise self._reason(fault, challenge) from None
 
     async def login(self, grant: Grant, now: float) -> Login:
@@ -183,13 +180,15 @@ class Course:
         asked = await steps.asend(_refusal(challenge, request))
         while asked is not request:  # that once more, with the token, is for whoever sent it first
             if asked.method != "GET":
-                if only_looks and self.is_known:
+                if self.known is None:
+                    raise self.nowhere()
+                if only_looks:
                     return
-                if not self.is_known:
-                    raise self._nowhere()
             if self._answer is None or asked is not self._answer.next_request:  # a redirect leads to the same place
                 self._place = asked.url
             answer = self._answer = await self._guard.send(asked)
+            if asked.method == "GET" and (answer.status_code >= 500 or answer.status_code == 429):
+                self._failure = answer.status_code
             if answer.status_code == 200 and self._is_of_resource(challenge):
                 answer = _with_first(answer, prefers)
             elif answer.status_code == 200 and self._is_of_issuer():
@@ -205,7 +204,7 @@ class Course:
         except (ValueError, RecursionError):
             return  # the SDK goes on to the next place
         self.metadata = metadata
-        await self._learned(self)
+        await self._learned(metadata)
 
     def _is_of_resource(self, challenge: Challenge) -> bool:
         named = challenge.metadata is not None and self._place == httpx2.URL(challenge.metadata)
@@ -223,7 +222,12 @@ class Course:
             return None
         return token if isinstance(token, str) else None
 
-    def _nowhere(self) -> Nowhere:
+    def nowhere(self) -> ClientError:
+        """What to say where no authorization server can be asked."""
+        if self._failure is not None:
+            return ClientError(
+                f"{shown(self.context.server_url)} cannot say where to log in (status {self._failure}); try later."
+            )
         return Nowhere(
             f"{shown(self.context.server_url)} does not say where to log in (it names no authorization server that has"
             " metadata); give --token if it wants one, or tell whoever runs it."
@@ -241,15 +245,12 @@ class Course:
             )
         if isinstance(fault, OAuthTokenError):
             return LoginNeeded(f"{self._issuer()} gives no token{_words(answer)}; log in again.")
-        if answer is None or answer.status_code >= 500 or answer.status_code == 429:
-            status = "" if answer is None else f" (status {answer.status_code})"
-            return ClientError(f"{server} does not say where to log in{status}; try again later.")
-        if self._is_of_resource(challenge) and answer.status_code == 200:
+        if self._is_of_resource(challenge) and answer is not None and answer.status_code == 200:
             return ClientError(
                 f"{server} describes itself as another server; check its address, and do not log in to this one."
             )
         if self.metadata is None:
-            return self._nowhere()
+            return self.nowhere()
         if self._is_of_issuer():
             return ClientError(
                 f"{printable(str(self._place))} describes another issuer ({self._issuer()}) than {server} names; do not"
@@ -269,7 +270,7 @@ def _words(answer: httpx2.Response | None) -> str:
         error = json.loads(answer.content)["error"]
     except (ValueError, KeyError, TypeError, RecursionError):
         error = None
-    told = printable(error)[:_LONGEST_WORDS] if isinstance(error, str) else f"status {answer.status_code}"
+    told = printable(error)[:LONGEST_WORDS] if isinstance(error, str) else f"status {answer.status_code}"
     return f" ({told})"
 
 

@@ -55,7 +55,7 @@ class PrivateFolder:
     def names(self) -> Sequence[str]:
         """Of all its files."""
         with self._translated("read"):
-            return [name for name in os.listdir(self.path) if name[0] != "."] if self._is_there() else []
+            return os.listdir(self.path) if self._is_there() else []
 
     def read(self, name: str) -> bytes | None:
         where = self.path / name

@@ -40,19 +40,19 @@ async def _terminate_session(talk: Conversation, _: Sequence[str]) -> None:
 
 
 async def _list_tools(talk: Conversation, _: Sequence[str]) -> None:
-    async with talk.running.during("list-tools"):
+    async with talk.asking("list-tools"):
         tools = await (await talk.connected()).tools()
     await talk.screen.show(screen.tools(tools))
 
 
 async def _describe_tool(talk: Conversation, given: Sequence[str]) -> None:
-    async with talk.running.during("describe-tool"):
+    async with talk.asking("describe-tool"):
         tool = await talk.tool(given[0])
     await talk.screen.show(screen.tool(tool))
 
 
 async def _call_tool(talk: Conversation, given: Sequence[str]) -> None:
-    async with talk.running.during(given[0]):
+    async with talk.asking(given[0]):
         connection, tool = await talk.connected(), await talk.tool(given[0])
         arguments = arguments_of(given[1:], tool, _no_input)
         for remark in unknown_in(arguments, tool):
@@ -80,7 +80,7 @@ async def _bedrock_report(talk: Conversation, given: Sequence[str]) -> None:
 
 
 async def _list_resources(talk: Conversation, _: Sequence[str]) -> None:
-    async with talk.running.during("list-resources"):
+    async with talk.asking("list-resources"):
         connection = await talk.connected()
         resources, templates = await connection.resources(), await connection.templates()
     await talk.screen.show(screen.resources(resources))
@@ -89,20 +89,20 @@ async def _list_resources(talk: Conversation, _: Sequence[str]) -> None:
 
 
 async def _read_resource(talk: Conversation, given: Sequence[str]) -> None:
-    async with talk.running.during("read-resource"):
+    async with talk.asking("read-resource"):
         connection = await talk.connected()
         result = read(await connection.read_resource(given[0]), ReadResult)
     await talk.screen.show(screen.read_result(result))
 
 
 async def _list_prompts(talk: Conversation, _: Sequence[str]) -> None:
-    async with talk.running.during("list-prompts"):
+    async with talk.asking("list-prompts"):
         prompts = await (await talk.connected()).prompts()
     await talk.screen.show(screen.prompts(prompts))
 
 
 async def _get_prompt(talk: Conversation, given: Sequence[str]) -> None:
-    async with talk.running.during(given[0]):
+    async with talk.asking(given[0]):
         connection = await talk.connected()
         prompt = _prompt(given[0], await connection.prompts(), talk.where)
         arguments = prompt_arguments_of(given[1:], prompt, _no_input)
@@ -120,8 +120,9 @@ def _prompt(name: str, prompts: Sequence[Prompt], where: str) -> Prompt:
 
 
 async def _server_info(talk: Conversation, _: Sequence[str]) -> None:
-    connection = await talk.connected()
-    await talk.screen.show(screen.server(await connection.open()))
+    async with talk.asking("server-info"):
+        server = await (await talk.connected()).open()
+    await talk.screen.show(screen.server(server))
 
 
 async def _log_in(talk: Conversation, _: Sequence[str]) -> None:

@@ -1,9 +1,9 @@
 """Which server is meant, the connection to it, and what is done when it wants to know who asks."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 from tollbook.client.arguments import nearest
@@ -14,6 +14,7 @@ from tollbook.client.screen import Running, Screen
 from tollbook.client.targets import Target
 from tollbook.client.trouble import ClientError, LoginNeeded, Unreachable
 from tollbook.core.errors import TollbookError, UsageError
+from tollbook.core.text import printable
 
 if TYPE_CHECKING:
     from tollbook.client.connection import Connection
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 _FAREWELL_S: Final = 2.0
 """For a server to end the session of a user who leaves."""
 State = Literal["no server", "not connected", "connecting", "connected", "away"]
-
-_T = TypeVar("_T")
 
 
 class Person(Protocol):
@@ -108,7 +107,7 @@ class Conversation:
         """
         if self.connection is not None:
             return self.connection
-        async with self.running.during("connect"):
+        async with self.asking("connect"):
             return await self._joined()
 
     async def _joined(self) -> "Connection":
@@ -184,29 +183,39 @@ class Conversation:
         """
         if needed is None:
             try:
-                return await self._noticing_absence(work)
+                await work()
+                return
             except LoginNeeded as fault:
                 if not self.can_log_in:
                     raise
                 needed = fault
-        if not await self._person.agrees(f"{self.where} wants to know who asks. Log in now?"):
+        scopes = printable(" ".join(needed.scopes))
+        why = f"asks for a login with {scopes}" if scopes else "wants to know who asks"
+        if not await self._person.agrees(f"{self.where} {why}. Log in now?"):
             raise LoginNeeded("Not logged in. 'auth login' does it.") from needed
         await self.log_in(needed)
-        return await self._noticing_absence(work)
+        await work()
 
     @property
     def can_log_in(self) -> bool:
         return self._person.is_there and self.method != "lambda"
 
     async def log_in(self, needed: LoginNeeded | None = None) -> None:
-        self.screen.say(await self.setup.logins.log_in(self.needed_target(), self.running, needed))
-
-    async def _noticing_absence(self, work: Callable[[], Awaitable[object]]) -> None:
         try:
-            await work()
-        except Unreachable:
-            self._is_away = True
-            raise
+            said = await self.setup.logins.log_in(self.needed_target(), needed)
+        except KeyboardInterrupt:  # Ctrl-C at a question of the login
+            raise asyncio.CancelledError from None
+        self.screen.say(said)
+
+    @asynccontextmanager
+    async def asking(self, what: str) -> AsyncIterator[None]:
+        """While the server is asked for `what`: shows that, and notices whether it is there at all."""
+        async with self.running.during(what):
+            try:
+                yield
+            except Unreachable:
+                self._is_away = True
+                raise
         self._is_away = False
 
     async def tool(self, name: str) -> Tool:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from tollbook.client.host import Host
 from tollbook.client.targets import Target
 from tollbook.client.trouble import LoginNeeded
 
@@ -24,7 +23,7 @@ class Logins(Protocol):
         Asks nobody: without a login, requests go out without one. It sees logins that are made later.
         """
 
-    async def log_in(self, target: Target, host: Host, needed: LoginNeeded | None) -> str:
+    async def log_in(self, target: Target, needed: LoginNeeded | None) -> str:
         """Logs in, in the browser or as was set up; a sentence says who is logged in now. May be cancelled.
 
         Args:

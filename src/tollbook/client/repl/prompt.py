@@ -10,14 +10,16 @@ from typing import Any, Final
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import run_in_terminal
-from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory, Suggestion
+from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import CompleteEvent, Completer
 from prompt_toolkit.completion import Completion as Proposal
 from prompt_toolkit.document import Document
-from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.formatted_text import StyleAndTextTuples, fragment_list_width
 from prompt_toolkit.history import History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
+from prompt_toolkit.utils import get_cwidth
 
 from tollbook.client.protocol import Answer, Elicitation
 from tollbook.client.repl.commands import COMMANDS, run
@@ -75,6 +77,7 @@ class Terminal:
     def __init__(self, screen: Screen, history: KeptLines, open_page: Callable[[str], bool]) -> None:
         self._screen, self._history = screen, history
         self._questions = Questions(self, screen, open_page)
+        self._turn = asyncio.Lock()
         self._asking: PromptSession[str] = PromptSession(
             history=InMemoryHistory(), complete_while_typing=True, reserve_space_for_menu=_MENU_LINES, style=_STYLE
         )
@@ -89,13 +92,15 @@ class Terminal:
                 return typed in ("", "y", "yes")
 
     async def elicit(self, asked: Elicitation, who: str) -> Answer:
-        return await self._questions.ask(asked, who)
+        async with self._turn:  # a server may ask several things at once
+            return await self._questions.ask(asked, who)
 
     async def line(self, label: str, choices: Sequence[str] = (), *, may_list: bool = False) -> str:
         typed = await self._asking.prompt_async(
             label,
             completer=_Choices(choices, may_list=may_list),
             reserve_space_for_menu=min(len(choices), _MENU_LINES),
+            handle_sigint=False,  # it would take away what ends the call
         )
         return typed.strip()
 
@@ -166,7 +171,7 @@ class _Prompt:
             completer=_Completer(Completion(talk, COMMANDS)),
             complete_while_typing=True,
             reserve_space_for_menu=_MENU_LINES,
-            auto_suggest=AutoSuggestFromHistory(),
+            auto_suggest=_Suggestion(self._room),
             history=_History(history),
             key_bindings=_keys(),
             style=_STYLE,
@@ -181,7 +186,7 @@ class _Prompt:
         """
         try:
             with self._talk.screen.diverted(self._show_above):
-                return await self._session.prompt_async()
+                return await self._session.prompt_async(handle_sigint=False)
         finally:
             if self._showing is not None:
                 await self._showing
@@ -215,6 +220,10 @@ class _Prompt:
         self._session.output.write_raw(text)
         self._session.output.flush()
 
+    def _room(self) -> int:
+        """Columns for a line of one row."""
+        return self._session.output.get_size().columns - fragment_list_width(self._label()) - 1
+
     def _label(self) -> StyleAndTextTuples:
         talk, state = self._talk, self._talk.state
         place = printable(talk.where)
@@ -243,6 +252,17 @@ class _Completer(Completer):
     ) -> AsyncGenerator[Proposal, None]:
         for each in await self._completion.of(document.text_before_cursor):
             yield Proposal(each.text, -each.length, display=each.label, display_meta=each.what)
+
+
+class _Suggestion(AutoSuggestFromHistory):
+    """The end of a line that was typed before, if it has room: on a second row it would lie below the list."""
+
+    def __init__(self, room: Callable[[], int]) -> None:
+        self._room = room
+
+    def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
+        found = super().get_suggestion(buffer, document)
+        return found if found and get_cwidth(document.text + found.text) <= self._room() else None
 
 
 class _Choices(Completer):

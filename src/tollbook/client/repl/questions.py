@@ -1,5 +1,6 @@
 """What a server wants to know in the middle of a call, asked of a person: field by field, or a page to open."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -165,8 +166,10 @@ def _host(url: str) -> str:
     """The host of `url` as the network knows it: letters that look like others are shown by their codes."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
+        host = (parts.hostname or "").encode("idna").decode()
         port = f":{parts.port}" if parts.port else ""
-        return "" if parts.username is not None else f"{host.encode('idna').decode()}{port}"
     except ValueError:  # UnicodeError among them
         return ""
+    # A browser takes a backslash for a slash: what follows it would not be the host.
+    is_plain = parts.username is None and not re.search(r"[\\\s]", url)
+    return f"{f'[{host}]' if ':' in host else host}{port}" if host and is_plain else ""

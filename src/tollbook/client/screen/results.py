@@ -51,7 +51,7 @@ def _said_once(result: ToolResult) -> tuple[Sequence[Content], Any]:
     if structured is None or not texts:
         return result.content, structured
     bare = structured["result"] if isinstance(structured, dict) and set(structured) == {"result"} else structured
-    if texts in ([bare], [words.json_line(bare, len(texts[0]) + 1)]) and not isinstance(bare, list | dict):
+    if not isinstance(bare, list | dict) and texts in ([bare], [words.json_line(bare, len(texts[0]) + 1)]):
         return result.content, None
     try:
         read = [_read(text) for text in texts]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Literal, Self
 
 import httpx2
 import msgspec
@@ -27,7 +27,13 @@ _WAITS_S: Final = (0.5, 2.0)
 
 _FORGETFUL: Final = "The server forgets each session at once. Tell its owner: its instances may not share them."
 
-_T = TypeVar("_T")
+Listed = Literal["tools", "resources", "resourceTemplates", "prompts"]
+_METHODS: Final[Mapping[Listed, str]] = {
+    "tools": "tools/list",
+    "resources": "resources/list",
+    "resourceTemplates": "resources/templates/list",
+    "prompts": "prompts/list",
+}
 
 
 class Connection:
@@ -58,7 +64,7 @@ class Connection:
         self._may_elicit, self._listens = may_elicit, listens
         self._session: Session | None = None
         self._left: list[Session] = []
-        self._lists: dict[str, Any] = {}
+        self._lists: dict[str, Sequence[Json]] = {}
         self._changes: Counter[str] = Counter()
         """How often each of them was said to have changed."""
         self._opening = asyncio.Lock()
@@ -103,17 +109,17 @@ class Connection:
 
     async def tools(self) -> Sequence[Tool]:
         """All that it has, kept until it says that they changed. Those marked ill are left out, as they must be."""
-        tools = await self._all("tools", "tools/list", Tool)
+        tools = read(await self.listed("tools"), list[Tool])
         return [tool for tool in tools if not self._is_modern or mirrored.is_marked_well(tool.input_schema)]
 
     async def resources(self) -> Sequence[Resource]:
-        return await self._all("resources", "resources/list", Resource)
+        return read(await self.listed("resources"), list[Resource])
 
     async def templates(self) -> Sequence[ResourceTemplate]:
-        return await self._all("resourceTemplates", "resources/templates/list", ResourceTemplate)
+        return read(await self.listed("resourceTemplates"), list[ResourceTemplate])
 
     async def prompts(self) -> Sequence[Prompt]:
-        return await self._all("prompts", "prompts/list", Prompt)
+        return read(await self.listed("prompts"), list[Prompt])
 
     async def call_tool(self, name: str, arguments: Json) -> Json:
         """The result, as the server sent it: `protocol.ToolResult` reads it.
@@ -173,18 +179,19 @@ class Connection:
     def _capabilities(self) -> Json:
         return self.server.capabilities if self.server is not None else {}
 
-    async def _all(self, what: str, method: str, kind: type[_T]) -> Sequence[_T]:
-        """Every page of a list."""
+    async def listed(self, what: Listed) -> Sequence[Json]:
+        """All of a list, as the server sent it."""
         await self._ready()
+        method = _METHODS[what]
         if what not in self._lists:
             if method.partition("/")[0] not in self._capabilities:
                 return ()
-            found: list[_T] = []
+            found: list[Json] = []
             cursor: Any = None
             changes = self._changes[what]
             for _ in range(_PAGES):
                 page = await self._ask(method, {} if cursor is None else {"cursor": cursor})
-                found += read(page.get(what, ()), list[kind])  # type: ignore[valid-type]
+                found += read(page.get(what, ()), list[dict[str, Any]])
                 cursor = page.get("nextCursor")
                 if not cursor:
                     break
@@ -193,7 +200,7 @@ class Connection:
             if changes != self._changes[what]:  # while it was read
                 return found
             self._lists[what] = found
-        return self._lists[what]  # type: ignore[no-any-return]
+        return self._lists[what]
 
     async def _ask(
         self, method: str, params: Json, *, headers: Mapping[str, str] | None = None, only_once: str | None = None

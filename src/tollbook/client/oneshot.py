@@ -80,17 +80,18 @@ async def call(connection: Connection, name: str, words: Words, stdin: Stdin, sa
 async def tools(connection: Connection, name: str | None) -> Found:
     """All tools; or one, with its arguments."""
     found = await connection.tools()
+    said = {each["name"]: each for each in await connection.listed("tools")}
     if name is None:
-        return Found(raw={"tools": _said(found)}, parts=[("tools", (found,))])
+        return Found(raw={"tools": [said[tool.name] for tool in found]}, parts=[("tools", (found,))])
     tool = _named(name, "tool", found)
-    return Found(raw=_said(tool), parts=[("tool", (tool,))])
+    return Found(raw=said[tool.name], parts=[("tool", (tool,))])
 
 
 async def resources(connection: Connection, uri: str | None) -> Found:
     """All resources and templates; or what one holds."""
     if uri is None:
         found, templates = await connection.resources(), await connection.templates()
-        both = {"resources": _said(found), "resourceTemplates": _said(templates)}
+        both = {what: await connection.listed(what) for what in ("resources", "resourceTemplates")}
         lists = [("resources", (found,)), ("templates", (templates,))]
         return Found(raw=both, parts=lists if templates else lists[:1])
     raw = await connection.read_resource(uri)
@@ -109,7 +110,7 @@ async def prompts(connection: Connection, name: str | None, words: Words, stdin:
     """
     found = await connection.prompts()
     if name is None:
-        return Found(raw={"prompts": _said(found)}, parts=[("prompts", (found,))])
+        return Found(raw={"prompts": await connection.listed("prompts")}, parts=[("prompts", (found,))])
     arguments = prompt_arguments_of(words, _named(name, "prompt", found), stdin)
     raw = await connection.get_prompt(name, arguments)
     return Found(raw=raw, parts=[("prompt_result", (read(raw, PromptResult),))])

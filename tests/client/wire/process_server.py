@@ -44,6 +44,8 @@ def call(asked: Any, how: str) -> None:
             sys.stdout.write(" " * (65 << 20) + "\n")
             sys.stdout.flush()
             time.sleep(1000)
+        case "big":
+            text(asked, "x" * (5 << 20))
         case "floods":
             for _ in range(200):
                 sys.stderr.write("x" * 100_000)  # 20 MB without a line's end

@@ -210,6 +210,11 @@ async def test_what_is_no_message_is_passed_over(user: Watching) -> None:
     assert all(len(line) < 300 for line in rubbish)
 
 
+async def test_an_answer_of_several_megabytes_is_read(user: Watching) -> None:
+    async with process(user, "old") as connection:
+        assert len(text(await connection.call_tool("big", {}))) == 5 << 20
+
+
 async def test_an_error_without_a_request_answers_the_last_one(user: Watching) -> None:
     async with process(user, "old") as connection:
         with pytest.raises(RpcError, match=r"^The server answered tools/call with error -32700: Parse error\.$"):

@@ -83,9 +83,12 @@ class Asking:
         self.answered = params["inputResponses"]
         return response(200, result(asked, resultType="complete", content=[{"type": "text", "text": "thanks"}]))
 
-    async def call(self, connect: Connect, era: str) -> str | None:
+    async def call(self, connect: Connect, era: str, timeout_s: float = 60) -> str | None:
         begun = in_session(self.mid_call) if era == "handshake" else alone(self.on_the_result)
-        async with scripted(begun) as server, connect(server.url, era, may_elicit=True) as connection:  # type: ignore[arg-type]
+        async with (
+            scripted(begun) as server,
+            connect(server.url, era, may_elicit=True, timeout_s=timeout_s) as connection,
+        ):  # type: ignore[arg-type]
             return read(await connection.call_tool("once", {}), ToolResult).content[0].text
 
 
@@ -138,6 +141,18 @@ async def test_our_own_server_gets_its_answer(connect: Connect, user: Watching, 
         assert read(await connection.call_tool(tool, {}), ToolResult).content[0].text == "accept: blue"
 
 
+async def test_a_user_may_take_his_time_though_the_server_is_silent_meanwhile(
+    connect: Connect, user: Watching, era: str
+) -> None:
+    async def slowly(asked: Elicitation) -> Answer:
+        await asyncio.sleep(600)
+        return accept(name="Bob")
+
+    user.answers_with(slowly)
+    asking = Asking(q=("elicitation/create", FORM))
+    assert await asking.call(connect, era, timeout_s=20) == "thanks"
+
+
 # What is not asked
 
 
@@ -172,6 +187,8 @@ ILL = [
     ({"message": "?", "mode": "url"}, "A page to open needs an http or https address."),
     ({"message": "?", "mode": "url", "url": "file:///etc/passwd"}, "A page to open needs an http or https address."),
     ({"message": "?", "mode": "url", "url": "javascript:alert(1)"}, "A page to open needs an http or https address."),
+    ({"message": "?", "mode": "url", "url": "smb://host/x"}, "A page to open needs an http or https address."),
+    ({"message": "?", "mode": "url", "url": "https:x"}, "A page to open needs an http or https address."),
     ({"message": "?", "mode": "url", "url": "http://[x"}, "A page to open needs an http or https address."),
     ({"message": "?", "mode": "voice", "requestedSchema": {}}, "A question is a form or a page to open."),
 ]

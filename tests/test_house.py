@@ -100,6 +100,8 @@ def test_no_file_names_an_address_to_download_from() -> None:
 
 def test_every_threat_that_is_listed_has_tests_of_its_number() -> None:
     listed = re.findall(r"^\| (\d+) \| ", (ROOT / "docs" / "security.md").read_text(), re.MULTILINE)
-    texts = [path.read_text() for path in (ROOT / "tests" / "threats").glob("test_*.py")]
-    tested = {number for text in texts for number in re.findall(r"def test_threat_(\d+)_", text)}
+    folders = (ROOT / "tests" / "threats", ROOT / "tests" / "client" / "login")
+    texts = [path.read_text() for folder in folders for path in folder.glob("test_*.py")]
+    names = [name for text in texts for name in re.findall(r"def test_threat((?:_\d+)+)_", text)]
+    tested = {number for name in names for number in name.split("_")[1:]}
     assert {f"{int(number):02}" for number in listed} == tested

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pytest
 
-from tests.auth_servers.fixtures import canary
+from tests.auth_servers.fixtures import auth_server, canary
 from tests.auth_servers.forgeries import FORGERIES
 from tests.auth_servers.issuer import Canary, Issuer
 from tests.hosting.conftest import anyio_backend, clock, http, stage, store
@@ -15,7 +15,7 @@ from tests.threats.door import ERAS, Door, OpenDoor, a_door
 from tollbook.hosting.auth.gate import FetchKeys
 from tollbook.hosting.stores.memory import MemoryStore
 
-__all__ = ["anyio_backend", "canary", "clock", "http", "stage", "store"]
+__all__ = ["anyio_backend", "auth_server", "canary", "clock", "http", "stage", "store"]
 
 
 @pytest.fixture(params=ERAS)

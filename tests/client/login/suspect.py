@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import httpx2
 
 from tests.auth_servers.issuer import Issuer
-from tests.auth_servers.keys import MISSING, changed
+from tests.auth_servers.keys import changed
+from tests.auth_servers.loopback import Reply
 from tests.client.login.people import SignIn
 
 CODE: Final = "canary-code"
@@ -22,11 +23,13 @@ class Suspect(Issuer):
         protected: its metadata as a server; RFC 9728.
         about: its metadata as an authorization server; RFC 8414.
         tokens: what it gives for a code.
+        replies: by path, in place of documents.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.resource = f"{self.url}/mcp"
+        self.replies: dict[str, Reply] = {}
         self.protected: dict[str, Any] = {"resource": self.resource, "authorization_servers": [self.url]}
         self.about: dict[str, Any] = self.documents["/.well-known/oauth-authorization-server"]
         self.about["registration_endpoint"] = f"{self.url}/register"
@@ -44,6 +47,9 @@ class Suspect(Issuer):
             "/token": self.tokens,
         }
         self.fail(401, "/mcp")
+
+    def good(self, path: str) -> Reply:
+        return self.replies.get(path) or super().good(path)
 
     def refusal(self, status: int = 401, **headers: str) -> httpx2.Response:
         """An answer of it to an MCP client."""
@@ -67,6 +73,3 @@ class Suspect(Issuer):
     def posted(self, path: str) -> Any:
         """The last JSON that was posted there."""
         return json.loads([each.body for each in self.requests if each.path == path][-1])
-
-
-__all__ = ["CODE", "MISSING", "REGISTERED", "Suspect"]

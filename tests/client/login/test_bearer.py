@@ -95,14 +95,14 @@ class TestWithoutALogin:
 
 
 class TestATokenGoesNowhereElse:
-    async def test_not_to_another_origin(self, user: User, canary: Canary) -> None:
+    async def test_threat_46_not_to_another_origin(self, user: User, canary: Canary) -> None:
         user.keep()
         async with user.client() as http:
             await http.get(f"{canary.url}/mcp")
             await http.get(canary.url.replace("127.0.0.1", "localhost"))
         assert [request.headers.get("authorization") for request in canary.requests] == [None, None]
 
-    async def test_not_after_a_redirect_and_a_refusal_there_is_none_of_the_server(
+    async def test_threat_46_not_after_a_redirect_and_a_refusal_there_is_none_of_the_server(
         self, user: User, clock: SetClock
     ) -> None:
         user.keep()
@@ -115,7 +115,7 @@ class TestATokenGoesNowhereElse:
         assert user.server.tokens == [ACCESS]
         assert not user.renewing.given
 
-    async def test_not_over_plain_http_to_another_machine(self, user: User) -> None:
+    async def test_threat_46_not_over_plain_http_to_another_machine(self, user: User) -> None:
         url = "http://mcp.example/mcp"
         user.another().keep(login(url, token_endpoint=f"{user.renewing.url}/token"))
         sent: list[httpx2.Request] = []

@@ -19,7 +19,7 @@ SAID = {"code": "canary-code", "state": STATE, "iss": "https://login.example"}
 
 
 class TestThroughABrowserOfThisMachine:
-    async def test_the_answer_is_taken_once_and_the_window_can_be_closed(self) -> None:
+    async def test_threat_37_the_answer_is_taken_once_and_the_window_can_be_closed(self) -> None:
         async with landing([ANY_REDIRECT]) as here:
             here.expect(STATE)
             page = await fetched(f"{here.uri}?{ANSWER}")
@@ -48,7 +48,9 @@ class TestThroughABrowserOfThisMachine:
             "",
         ],
     )
-    async def test_whatever_does_not_belong_to_the_login_is_turned_away_and_does_not_end_it(self, query: str) -> None:
+    async def test_threat_30_what_is_not_of_this_login_is_turned_away_and_does_not_end_it(
+        self, query: str
+    ) -> None:
         async with landing([ANY_REDIRECT]) as here:
             here.expect(STATE)
             page = await fetched(f"{here.uri}?{query}")
@@ -174,7 +176,7 @@ class TestThroughABrowserOfThisMachine:
     def test_the_known_redirects_begin_with_that_of_the_original(self) -> None:
         assert known_redirects() == [f"http://localhost:{port}/callback" for port in (8000, 8765, 33418, 8787)]
 
-    def test_only_plain_http_on_loopback_can_be_listened_at(self) -> None:
+    def test_threat_36_only_plain_http_on_loopback_can_be_listened_at(self) -> None:
         assert all(map(is_here, (ANY_REDIRECT, "http://localhost:1/x", "http://[::1]:1/x")))
         elsewhere = ("https://127.0.0.1/x", "http://127.0.0.1.evil.example/x", "http://0.0.0.0/x", "app:/x", "nonsense")
         assert not any(map(is_here, elsewhere))
@@ -193,7 +195,7 @@ class TestByHand:
         assert user.told == [f"That is not it: the address begins with {self.URI}?"] * 2
 
     @pytest.mark.parametrize("query", ["code=canary-code&state=another", "code=canary-code", f"{ANSWER}&state={STATE}"])
-    async def test_the_answer_to_another_login_is_not_taken(self, query: str) -> None:
+    async def test_threat_30_the_answer_to_another_login_is_not_taken(self, query: str) -> None:
         user = User(nobody, *[f"{self.URI}?{query}"] * 3)
         with pytest.raises(LoginNeeded, match="not finished") as raised:
             await self.said(user=user)

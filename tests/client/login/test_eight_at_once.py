@@ -69,7 +69,7 @@ def digest(known: Login) -> str:
 
 
 @pytest.mark.parametrize("secrets", ["file", "keyring"])
-async def test_eight_processes_renew_a_login_once_and_all_go_on_with_it(
+async def test_threat_38_eight_processes_renew_a_login_once_and_all_go_on_with_it(
     auth_server: AuthServer, secrets: Preference, keyring: FolderKeyring, tmp_path: Path
 ) -> None:
     folder = tmp_path / "logins"

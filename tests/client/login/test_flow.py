@@ -15,6 +15,7 @@ import pytest
 
 from tests.auth_servers.issuer import PASSWORD, SCOPE, USER, Canary
 from tests.auth_servers.keys import MISSING
+from tests.auth_servers.loopback import Reply
 from tests.auth_servers.others import AuthServer
 from tests.client.login.making import SECRET
 from tests.client.login.making import login as made_up
@@ -221,7 +222,7 @@ class TestWhereAUserIsSent:
         assert asked["code_challenge"] == base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         assert suspect.asked["/token"] == 1
 
-    async def test_no_two_logins_have_the_same_state_or_verifier(
+    async def test_threat_30_no_two_logins_have_the_same_state_or_verifier(
         self, suspect: Suspect, vault: Vault, clock: SetClock
     ) -> None:
         user = User(suspect.signs_in())
@@ -358,7 +359,9 @@ class TestWhereAUserIsSent:
     async def test_a_renamed_header_counts(self, suspect: Suspect, vault: Vault, clock: SetClock) -> None:
         place = f"{suspect.url}/elsewhere"
         suspect.documents["/elsewhere"] = suspect.documents.pop("/.well-known/oauth-protected-resource/mcp")
-        header = f'Basic realm="x, y", Bearer resource_metadata="{place}", scope="a b", error="invalid_token"'
+        header = (
+            f'Basic realm="x, y", scope="wrong", Bearer resource_metadata="{place}", scope="a b", error="invalid_token"'
+        )
         user = User(suspect.signs_in())
         flow = Flow(suspect.resource, ways(), vault, user, clock)
         await refused(flow, vault, suspect.refusal(x_amzn_remapped_www_authenticate=header))
@@ -544,7 +547,7 @@ def broken_as_an_issuer(suspect: Suspect) -> None:
     ],
 )
 @pytest.mark.parametrize("given", [{}, {"client_id": "prior"}], ids=["registers itself", "is registered"])
-async def test_nobody_is_sent_to_a_login_page_that_cannot_be_trusted(
+async def test_threat_32_33_34_35_36_40_nobody_is_sent_to_a_login_page_that_cannot_be_trusted(
     suspect: Suspect, vault: Vault, clock: SetClock, mischief: Any, why: str, given: Any
 ) -> None:
     mischief(suspect)
@@ -571,7 +574,7 @@ async def test_nobody_is_sent_to_a_login_page_that_cannot_be_trusted(
         ({"code": MISSING, "error": "x\x1b[2J", "error_description": "y\n" * 500}, r"x<U\+001B>\[2J: y<U\+000A>y"),
     ],
 )
-async def test_a_code_is_redeemed_only_if_it_comes_from_where_the_user_was_sent(
+async def test_threat_31_a_code_is_redeemed_only_if_it_comes_from_where_the_user_was_sent(
     suspect: Suspect, vault: Vault, clock: SetClock, back: Any, why: str
 ) -> None:
     back = {name: each.format(url=suspect.url) if isinstance(each, str) else each for name, each in back.items()}
@@ -614,11 +617,24 @@ async def test_what_is_no_token_is_not_kept(
     assert vault.find(suspect.resource) is None
 
 
-@pytest.mark.parametrize("status", [400, 500])
-async def test_a_refused_code_is_said_to_be(suspect: Suspect, vault: Vault, clock: SetClock, status: int) -> None:
-    suspect.fail(status, "/token")
-    with pytest.raises(LoginNeeded, match=f"gives no token \\(status {status}\\); log in again"):
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        (
+            Reply(400, b'{"error":"invalid_grant","error_description":"canary"}'),
+            r"gives no token \(invalid_grant\); log in",
+        ),
+        (Reply(500, b"<html>canary"), r"gives no token \(status 500\); log in again"),
+        (Reply(400, b"\xff canary"), "log in again"),
+    ],
+)
+async def test_threat_37_a_refused_code_is_said_to_be(
+    suspect: Suspect, vault: Vault, clock: SetClock, reply: Reply, why: str
+) -> None:
+    suspect.replies["/token"] = reply
+    with pytest.raises(ClientError, match=why) as raised:
         await log_in(suspect.resource, ways(), vault, User(suspect.signs_in()), clock)
+    assert "canary" not in str(raised.value)
 
 
 @pytest.mark.parametrize("life", [10**400, 10**12, -5])
@@ -634,7 +650,7 @@ async def test_a_strange_life_of_a_token_is_not_believed(
     assert clock.now <= login.expires < clock.now + 11 * 365 * 86400
 
 
-async def test_what_goes_wrong_leaves_no_trace_of_what_is_secret(
+async def test_threat_47_what_goes_wrong_leaves_no_trace_of_what_is_secret(
     suspect: Suspect, vault: Vault, clock: SetClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in OURS:
@@ -679,19 +695,38 @@ async def test_a_server_that_lets_some_in_says_where_to_log_in_all_the_same(
     assert (await log_in(suspect.resource, ways(), vault, User(suspect.signs_in()), clock)).issuer == suspect.url
 
 
-async def test_nobody_logs_in_where_everyone_on_the_way_could_read_it(vault: Vault, clock: SetClock) -> None:
+async def test_threat_40_nobody_logs_in_where_everyone_on_the_way_could_read_it(vault: Vault, clock: SetClock) -> None:
     with pytest.raises(ClientError, match=r"http://mcp\.example/mcp has no TLS"):
         await log_in("http://mcp.example/mcp", ways(), vault, User(nobody), clock)
 
 
-@pytest.mark.parametrize("place", ["http://169.254.169.254/latest", "https://[fd00:ec2::254]/", "nonsense", "http://["])
-async def test_a_challenge_that_leads_astray_is_not_followed(
+@pytest.mark.parametrize(
+    "place", ["http://169.254.169.254/latest", "https://[fd00:ec2::254]/", "http://login.example/"]
+)
+async def test_threat_35_a_challenge_that_leads_astray_is_not_followed(
     suspect: Suspect, vault: Vault, clock: SetClock, place: str
 ) -> None:
     flow = Flow(suspect.resource, ways(), vault, User(nobody), clock)
     with pytest.raises(ClientError):
         await refused(flow, vault, suspect.refusal(www_authenticate=f'Bearer resource_metadata="{place}"'))
     assert suspect.requests == []
+
+
+@pytest.mark.parametrize("place", ["nonsense", "file:///etc/passwd", "https://[::1/"])
+async def test_a_challenge_that_leads_nowhere_is_passed_over(
+    suspect: Suspect, vault: Vault, clock: SetClock, place: str
+) -> None:
+    user = User(suspect.signs_in())
+    flow = Flow(suspect.resource, ways(), vault, user, clock)
+    await refused(flow, vault, suspect.refusal(www_authenticate=f'Bearer resource_metadata="{place}", scope="a"'))
+    assert parse_qs(urlsplit(user.opened[0]).query)["scope"] == ["a"]
+
+
+async def test_a_challenge_of_another_kind_says_nothing(suspect: Suspect, vault: Vault, clock: SetClock) -> None:
+    user = User(suspect.signs_in())
+    flow = Flow(suspect.resource, ways(), vault, user, clock)
+    await refused(flow, vault, suspect.refusal(www_authenticate='Basic realm="x", scope="wrong"'))
+    assert "scope" not in parse_qs(urlsplit(user.opened[0]).query)
 
 
 class TestLoggingOut:
@@ -747,7 +782,7 @@ class TestLoggingOut:
             ),
             ({"refresh_token": None, "expires": SetClock().now - 1}, []),
             ({"revocation_endpoint": "http://169.254.169.254/"}, ["holds until it ends by itself"]),
-            ({"revocation_endpoint": "https://login.example:99999/"}, ["holds until it ends by itself"]),
+            ({"revocation_endpoint": "https://user@127.0.0.1/"}, ["holds until it ends by itself"]),
         ],
     )
     async def test_what_cannot_be_taken_back_is_said_and_forgotten_all_the_same(

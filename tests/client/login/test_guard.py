@@ -69,7 +69,7 @@ class Names:
         ("loopback", PUBLIC + PRIVATE + LOOPBACK, NOWHERE),
     ],
 )
-async def test_a_login_leads_no_deeper_than_its_server_lies(
+async def test_threat_35_a_login_leads_no_deeper_than_its_server_lies(
     realm: Realm, allowed: Sequence[str], blocked: Sequence[str]
 ) -> None:
     for address in allowed:
@@ -81,7 +81,7 @@ async def test_a_login_leads_no_deeper_than_its_server_lies(
                 await guard.check("https://login.example/authorize?secret=x")
 
 
-async def test_one_bad_address_among_good_ones_is_enough() -> None:
+async def test_threat_35_one_bad_address_among_good_ones_is_enough() -> None:
     async with Guard("public", resolve=Names(["8.8.8.8", "127.0.0.1"])) as guard:
         with pytest.raises(Blocked):
             await guard.check("https://login.example/")
@@ -100,14 +100,14 @@ async def test_one_bad_address_among_good_ones_is_enough() -> None:
         ("https://[::1/", "no web address"),
     ],
 )
-async def test_an_address_must_be_one_that_a_login_may_have(url: str, why: str) -> None:
+async def test_threat_36_an_address_must_be_one_that_a_login_may_have(url: str, why: str) -> None:
     async with Guard("loopback", resolve=Names("127.0.0.1")) as guard:
         with pytest.raises(Blocked, match=why) as raised:
             await guard.check(url)
     assert "secret" not in str(raised.value)
 
 
-async def test_a_name_for_this_machine_that_leads_elsewhere_is_not_asked_without_tls() -> None:
+async def test_threat_40_a_name_for_this_machine_that_leads_elsewhere_is_not_asked_without_tls() -> None:
     async with Guard("loopback", resolve=Names("8.8.8.8")) as guard:
         with pytest.raises(Blocked, match="not on this machine"):
             await guard.send(httpx2.Request("GET", "http://localhost/"))
@@ -140,7 +140,7 @@ async def test_where_a_server_is(url: str, address: str, peer: str | None, realm
     assert await realm_of(url, Names(address), peer) == realm
 
 
-async def test_the_metadata_of_a_cloud_is_never_asked_for(canary: Canary) -> None:
+async def test_threat_35_the_metadata_of_a_cloud_is_never_asked_for(canary: Canary) -> None:
     async with Guard("loopback") as guard:
         for url in ("http://169.254.169.254/latest/meta-data/", "https://169.254.169.254/", "https://[fd00:ec2::254]/"):
             with pytest.raises(Blocked):
@@ -179,7 +179,7 @@ class TestOverTls:
     def trust(folder: Path) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(folder / "certificate.pem"))
 
-    async def test_the_connection_goes_to_the_address_that_was_judged(self, folder: Path, port: int) -> None:
+    async def test_threat_35_the_connection_goes_to_the_address_that_was_judged(self, folder: Path, port: int) -> None:
         names = Names("127.0.0.1", "192.0.2.1")  # what a name that rebinds would say the second time
         async with Guard("loopback", resolve=names, trust=self.trust(folder)) as guard:
             response = await guard.send(httpx2.Request("GET", f"https://login.example:{port}/x"))
@@ -206,7 +206,7 @@ async def test_every_address_of_a_name_is_tried(issuer: Issuer) -> None:
     assert [request.body for request in issuer.requests] == [b"a=b"]
 
 
-async def test_nobody_is_followed_elsewhere(issuer: Issuer, canary: Canary) -> None:
+async def test_threat_35_nobody_is_followed_elsewhere(issuer: Issuer, canary: Canary) -> None:
     issuer.redirect(f"{canary.url}/jwks.json", path="/jwks.json")
     async with Guard("loopback") as guard:
         response = await guard.send(httpx2.Request("GET", issuer.jwks_url))

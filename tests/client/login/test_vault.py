@@ -238,7 +238,7 @@ class TestAKeyring:
 
 
 class TestWhatOthersCouldReach:
-    def test_a_file_that_others_could_read_is_closed_to_them_and_that_is_said(self, vaults: Vaults) -> None:
+    def test_threat_39_a_file_that_others_could_read_is_closed_to_them_and_that_is_said(self, vaults: Vaults) -> None:
         vaults("file").keep(login())
         file = vaults.file(".login")
         file.chmod(0o644)
@@ -250,34 +250,34 @@ class TestWhatOthersCouldReach:
         ]
 
     @pytest.mark.parametrize("open_to", [0o755, 0o777, 0o710])
-    def test_so_is_a_folder(self, vaults: Vaults, open_to: int) -> None:
+    def test_threat_39_so_is_a_folder(self, vaults: Vaults, open_to: int) -> None:
         vaults("file").keep(login())
         vaults.folder.chmod(open_to)
         assert vaults().has(URL)
         assert mode(vaults.folder) == 0o700
         assert f"could look into '{vaults.folder}'" in vaults.said[0]
 
-    def test_a_folder_is_closed_before_anything_is_written(self, vaults: Vaults) -> None:
+    def test_threat_39_a_folder_is_closed_before_anything_is_written(self, vaults: Vaults) -> None:
         vaults.folder.mkdir(parents=True)
         vaults.folder.chmod(0o755)
         vaults("file").keep(login())
         assert mode(vaults.folder) == 0o700
 
     @pytest.mark.parametrize("ending", [".login", ".json"])
-    def test_a_file_that_others_could_change_is_refused(self, vaults: Vaults, ending: str) -> None:
+    def test_threat_39_a_file_that_others_could_change_is_refused(self, vaults: Vaults, ending: str) -> None:
         vaults("file").keep(login())
         vaults.file(ending).chmod(0o620)
         self.refuses(vaults, f"Other users of this machine could change '{vaults.file(ending)}'")
 
     @pytest.mark.parametrize("ending", [".login", ".json"])
-    def test_a_symbolic_link_is_refused(self, vaults: Vaults, ending: str) -> None:
+    def test_threat_39_a_symbolic_link_is_refused(self, vaults: Vaults, ending: str) -> None:
         vaults("file").keep(login())
         file = vaults.file(ending)
         file.rename(vaults.folder / "elsewhere")
         file.symlink_to(vaults.folder / "elsewhere")
         self.refuses(vaults, f"'{file}' cannot be read")
 
-    def test_so_is_a_folder_that_is_one(self, vaults: Vaults, tmp_path: Path) -> None:
+    def test_threat_39_so_is_a_folder_that_is_one(self, vaults: Vaults, tmp_path: Path) -> None:
         vaults("file").keep(login())
         vaults.folder.rename(tmp_path / "elsewhere")
         vaults.folder.symlink_to(tmp_path / "elsewhere")
@@ -287,14 +287,14 @@ class TestWhatOthersCouldReach:
             ):
                 use()
 
-    def test_a_pipe_is_refused_and_not_waited_for(self, vaults: Vaults) -> None:
+    def test_threat_39_a_pipe_is_refused_and_not_waited_for(self, vaults: Vaults) -> None:
         vaults("file").keep(login())
         file = vaults.file(".login")
         file.unlink()
         os.mkfifo(file, 0o600)
         self.refuses(vaults, f"'{file}' is no file")
 
-    def test_what_belongs_to_another_user_is_refused(self, vaults: Vaults) -> None:
+    def test_threat_39_what_belongs_to_another_user_is_refused(self, vaults: Vaults) -> None:
         vaults("file").keep(login())
         given = given_away(vaults.file(".login"))
         if given is None:  # only root can give a file away; others have folders that are not theirs

@@ -10,14 +10,14 @@ from tests.client.wire.scripted import Asked, alone, event, head, in_session, re
 from tests.client.wire.watching import Watching, answering
 from tests.hosting.hurried import HURRIED
 from tests.hosting.serving import a_server, serving
-from tollbook.client.protocol import Answer, Elicitation, Json, ToolResult, read
+from tollbook.client.protocol import Answer, Elicitation, Era, Json, ToolResult, read
 from tollbook.client.trouble import Misbehaved, RpcError
 from tollbook.hosting import host
 from tollbook.hosting.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.anyio
 
-FORM = {
+FORM: Json = {
     "message": "Who are you?",
     "requestedSchema": {
         "type": "object",
@@ -83,12 +83,12 @@ class Asking:
         self.answered = params["inputResponses"]
         return response(200, result(asked, resultType="complete", content=[{"type": "text", "text": "thanks"}]))
 
-    async def call(self, connect: Connect, era: str, timeout_s: float = 60) -> str | None:
+    async def call(self, connect: Connect, era: Era, timeout_s: float = 60) -> str | None:
         begun = in_session(self.mid_call) if era == "handshake" else alone(self.on_the_result)
         async with (
             scripted(begun) as server,
             connect(server.url, era, may_elicit=True, timeout_s=timeout_s) as connection,
-        ):  # type: ignore[arg-type]
+        ):
             return read(await connection.call_tool("once", {}), ToolResult).content[0].text
 
 
@@ -102,16 +102,16 @@ class Asking:
         (Answer(action="cancel", content={"name": "x"}), {"action": "cancel"}),
     ],
 )
-async def test_a_form_is_filled_in(connect: Connect, user: Watching, era: str, answer: Answer, said: Json) -> None:
+async def test_a_form_is_filled_in(connect: Connect, user: Watching, era: Era, answer: Answer, said: Json) -> None:
     user.answers_with(answering(answer))
     asking = Asking(q=("elicitation/create", FORM))
     assert await asking.call(connect, era) == "thanks"
-    assert user.asked == [Elicitation(message="Who are you?", schema=FORM["requestedSchema"])]  # type: ignore[arg-type]
+    assert user.asked == [Elicitation(message="Who are you?", schema=FORM["requestedSchema"])]
     assert asking.answered == {"q": said}
 
 
 @pytest.mark.parametrize("action", ["accept", "decline"])
-async def test_a_page_is_opened(connect: Connect, user: Watching, era: str, action: Any) -> None:
+async def test_a_page_is_opened(connect: Connect, user: Watching, era: Era, action: Any) -> None:
     user.answers_with(answering(Answer(action=action, content={"nothing": "of it"})))
     asking = Asking(q=("elicitation/create", PAGE))
     assert await asking.call(connect, era) == "thanks"
@@ -119,7 +119,7 @@ async def test_a_page_is_opened(connect: Connect, user: Watching, era: str, acti
     assert asking.answered == {"q": {"action": action}}
 
 
-async def test_several_questions_at_once_are_all_answered(connect: Connect, user: Watching, era: str) -> None:
+async def test_several_questions_at_once_are_all_answered(connect: Connect, user: Watching, era: Era) -> None:
     async def by_message(asked: Elicitation) -> Answer:
         return accept(n=asked.message)
 
@@ -142,7 +142,7 @@ async def test_our_own_server_gets_its_answer(connect: Connect, user: Watching, 
 
 
 async def test_a_user_may_take_his_time_though_the_server_is_silent_meanwhile(
-    connect: Connect, user: Watching, era: str
+    connect: Connect, user: Watching, era: Era
 ) -> None:
     async def slowly(asked: Elicitation) -> Answer:
         await asyncio.sleep(600)
@@ -207,11 +207,11 @@ async def test_a_question_that_is_none_is_not_asked(connect: Connect, user: Watc
 
 
 async def test_without_a_user_no_question_is_offered_and_none_is_taken(
-    connect: Connect, user: Watching, era: str
+    connect: Connect, user: Watching, era: Era
 ) -> None:
     asking = Asking(q=("elicitation/create", FORM))
     begun = in_session(asking.mid_call) if era == "handshake" else alone(asking.on_the_result)
-    async with scripted(begun) as server, connect(server.url, era) as connection:  # type: ignore[arg-type]
+    async with scripted(begun) as server, connect(server.url, era) as connection:
         if era == "handshake":
             await connection.call_tool("once", {})
             assert asking.answered["q"]["code"] == -32601

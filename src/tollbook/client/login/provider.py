@@ -45,7 +45,7 @@ class Challenge(msgspec.Struct, frozen=True):
     """What a server says with a 401 or 403: RFC 6750 §3, RFC 9728 §5.1.
 
     Attributes:
-        metadata: where its metadata is.
+        metadata: the web address of its metadata.
     """
 
     status: int
@@ -63,8 +63,17 @@ def challenge_of(response: httpx2.Response) -> Challenge:
                 for name, quoted, plain in _PARAMETER.findall(text, found.end()):
                     said.setdefault(name.lower(), quoted or plain)
                 scopes = tuple(filter(_SCOPE.fullmatch, said.get("scope", "").split()))
-                return Challenge(response.status_code, said.get("resource_metadata"), scopes, said.get("error"))
+                place = _address(said.get("resource_metadata", ""))
+                return Challenge(response.status_code, place, scopes, said.get("error"))
     return Challenge(response.status_code)
+
+
+def _address(text: str) -> str | None:
+    """`text`, if it is a web address."""
+    try:
+        return text if httpx2.URL(text).scheme in ("http", "https") else None
+    except httpx2.InvalidURL:
+        return None
 
 
 class Storage:
@@ -133,7 +142,7 @@ class Course:
         async with contextlib.aclosing(self._provider.async_auth_flow(request)) as steps:
             try:
                 await self._walk(steps, request, challenge, prefers, only_looks)
-            except (OAuthFlowError, httpx2.InvalidURL, ValueError, OverflowError) as fault:
+            except (OAuthFlowError, ValueError, OverflowError) as fault:
                 # Strangers' text has any form. The cause is left out, since its words may be secret.
                 raise self._reason(fault, challenge) from None
 

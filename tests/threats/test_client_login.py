@@ -252,7 +252,7 @@ class TestAtRealAuthorizationServers:
 
 
 class TestWhatCannotBeTrusted:
-    @pytest.mark.parametrize("issuer", ["https://other.example", "{url}/x", "{url}.evil.example"])
+    @pytest.mark.parametrize("issuer", ["https://other.example", "{url}/x", "http://127.0.0.1.evil.example"])
     async def test_threat_32_metadata_of_another_issuer_than_the_server_names_is_refused(
         self, tollbook: Program, suspect: Suspect, issuer: str
     ) -> None:
@@ -343,9 +343,10 @@ class TestWhereALoginMayLead:
     async def test_threat_35_a_redirect_takes_nobody_who_looks_for_metadata_elsewhere(
         self, tollbook: Program, suspect: Suspect, canary: Canary, path: str
     ) -> None:
+        suspect.documents[OF_THE_ISSUER[1]] = suspect.about
         suspect.redirect(f"{canary.url}{path}", 307, path=path)
         login = await logged_in(tollbook, suspect.resource, suspect.signs_in())
-        assert login.ran.code == 0, "what is not there is looked for in the next place"
+        assert login.ran.code == 0  # what is not there is looked for in the next place
         assert canary.visits == 0
 
     @pytest.mark.parametrize(

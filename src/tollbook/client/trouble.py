@@ -8,7 +8,8 @@ TollbookError
     ├── RpcError      it answered with a JSON-RPC error
     ├── Misbehaved    what it sends is not MCP
     ├── TimedOut      it took longer than was allowed
-    └── CallLost      the answer of a call was lost, and calling again might do its work twice
+    ├── CallLost      the answer of a call was lost, and calling again might do its work twice
+    └── VaultError, Blocked, NotOurs, Nowhere: of a login (`login.secrets`, `guard`, `browser`, `provider`)
 """
 
 from collections.abc import Sequence

@@ -8,6 +8,7 @@ TollbookError                 one sentence for the user: what happened, and what
 ├── UnknownKey                no API key of that id is kept (`hosting.auth.apikeys`)
 ├── OutOfSight                what was asked for is not the caller's to see (`tools.sight`)
 ├── StoreDown                 what instances share cannot be reached: exit code 1
+├── ClientError               of a client and the servers it talks to (`client.trouble`)
 └── Truncated, BrokenDocument a file is not whole; what was readable was counted (`sources.blocks`)
 """
 

@@ -8,10 +8,11 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urljoin
 
 import httpx2
@@ -20,16 +21,19 @@ import msgspec
 from tollbook.client.connection import Connection
 from tollbook.client.host import Nobody
 from tollbook.client.login.bearer import Bearer
-from tollbook.client.login.flow import Flow
+from tollbook.client.login.flow import log_in
 from tollbook.client.login.vault import Vault
 from tollbook.client.login.ways import Ways
 from tollbook.client.protocol import Answer, Elicitation, Json, Tool
 from tollbook.client.targets import Target
+from tollbook.client.trouble import LoginNeeded
 from tollbook.core.errors import TollbookError
 
 _BY_TYPE: Final[Mapping[str, Any]] = {"string": "x", "integer": 1, "number": 1.5, "boolean": True}
 _ABOUT: Final = "https://conformance-test.local/client-metadata.json"
 """Where this client is described, as far as the suite is concerned: nobody reads it."""
+
+_T = TypeVar("_T")
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -71,15 +75,27 @@ async def use(url: str, scenario: str, given: Given) -> None:
     """
     with TemporaryDirectory(prefix="tollbook-conformance-") as folder:
         vault = Vault(Path(folder) / "logins", "file", time.time)
-        flow = Flow(url, _ways(url, scenario, given), vault, Visitor(), time.time)
-        auth = Bearer(url, vault, time.time, flow=flow)
-        async with Connection(Target(name=url, url=url), Agreeable(), auth=auth, may_elicit=True) as server:
-            for name, arguments in _calls(await server.tools(), scenario, given):
-                await server.call_tool(name, arguments)
-            for resource in await server.resources():
-                await server.read_resource(resource.uri)
-            for prompt in await server.prompts():
-                await server.get_prompt(prompt.name, {})
+        ways, auth = _ways(url, scenario, given), Bearer(url, vault, time.time)
+
+        async def done(work: Callable[[], Awaitable[_T]]) -> _T:
+            """As the prompt does it: whoever is asked for a login logs in, and tries once more."""
+            try:
+                return await work()
+            except LoginNeeded as needed:
+                await log_in(url, ways, vault, Visitor(), time.time, more=needed.scopes)
+                return await work()
+
+        server = Connection(Target(name=url, url=url), Agreeable(), auth=auth, may_elicit=True)
+        try:
+            await done(server.open)
+            for name, arguments in _calls(await done(server.tools), scenario, given):
+                await done(partial(server.call_tool, name, arguments))
+            for resource in await done(server.resources):
+                await done(partial(server.read_resource, resource.uri))
+            for prompt in await done(server.prompts):
+                await done(partial(server.get_prompt, prompt.name, {}))
+        finally:
+            await server.close()
 
 
 def _calls(tools: Sequence[Tool], scenario: str, given: Given) -> Sequence[tuple[str, Json]]:

@@ -29,7 +29,7 @@ from tests.hosting.serving import SetClock
 from tests.hosting.wire import instances
 from tests.threats.terminal import kept_by, logged_in, logging_in
 from tollbook.client.login.flow import Flow, log_in
-from tollbook.client.login.guard import Blocked
+from tollbook.client.login.guard import Blocked, Guard, realm_of
 from tollbook.client.login.vault import Vault
 from tollbook.client.login.ways import Ways
 
@@ -296,6 +296,15 @@ class TestWhatCannotBeTrusted:
             suspect.documents[path]["authorization_endpoint"] = place
         assert await leads_nowhere(tollbook, suspect, "tollbook: ")
 
+    async def test_threat_36_a_page_that_no_browser_takes_is_not_opened(
+        self, tollbook: Program, suspect: Suspect
+    ) -> None:
+        suspect.documents["/register"]["client_id"] = "x" * 20_000
+        login = await logged_in(tollbook, suspect.resource)
+        assert (login.page, login.ran.code) == ("", 1)
+        assert "more than browsers take" in login.ran.err
+        assert len(login.ran.err) < 1000
+
     @pytest.mark.parametrize(
         ("mischief", "where"),
         [
@@ -370,6 +379,15 @@ class TestWhereALoginMayLead:
         with pytest.raises(Blocked, match="do not trust this server"):
             await refused(resource, resource, vault, clock, names)
         assert canary.visits == 0
+
+    async def test_threat_35_nor_by_its_own_name_that_led_there_at_the_first_look(self) -> None:
+        names = Names({"mcp.example": ["10.0.0.1", "8.8.8.8"], "login.example": ["10.0.0.2"]})
+        server = "https://mcp.example/mcp"
+        async with Guard(await realm_of(server, names), server=server, resolve=names) as guard:
+            await guard.check("https://login.example/")
+            await guard.check(server)
+            with pytest.raises(Blocked, match="do not trust this server"):
+                await guard.check("https://login.example/")
 
     async def test_threat_35_a_name_that_leads_elsewhere_by_the_time_of_the_code_is_not_told_it(
         self, suspect: Suspect, vault: Vault, clock: SetClock

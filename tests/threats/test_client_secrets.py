@@ -1,19 +1,16 @@
 """Threats 46 and 47 on the client's side: a login goes to its server alone, and nothing secret stands where it may be
 read."""
 
-import base64
 import json
 import logging
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.auth_servers.issuer import PASSWORD, USER, Canary
-from tests.auth_servers.loopback import Reply
+from tests.auth_servers.loopback import Loopback, Reply
 from tests.client.login.people import User, nobody
 from tests.client.login.suspect import CODE, Suspect
 from tests.client.shop import Program
@@ -27,7 +24,6 @@ from tollbook.client.trouble import ClientError
 
 pytestmark = pytest.mark.anyio
 
-CLIENT: Final = ("--client-id", "prior")
 SECRET: Final = "canary-client-secret-5f1e"  # noqa: S105
 GIVEN: Final = "canary-token-that-was-given-5f1e"
 REDIRECTS: Final = (301, 302, 303, 307, 308)
@@ -56,7 +52,6 @@ class TestALoginGoesToItsServerAlone:
             await tollbook(*call),
             await tollbook(*call, ACCESS_TOKEN=GIVEN),
             await tollbook(*call, "--header", f"Authorization: Bearer {GIVEN}"),
-            await tollbook("login", suspect.resource),
         ):
             assert ran.code == 1, ran
         assert canary.visits == 0
@@ -92,15 +87,29 @@ class TestALoginGoesToItsServerAlone:
                 "login",
                 suspect.resource,
                 *words,
-                *CLIENT,
-                "--issuer",
-                canary.url,
+                *prior(canary),
                 OAUTH_CLIENT_SECRET=SECRET,
             )
             assert ran.code == 1
             assert f"the client is registered at {canary.url}" in ran.err
         assert SECRET not in str((canary.requests, suspect.requests))
         assert suspect.asked["/token"] == 0
+
+    @pytest.mark.parametrize("words", [("--machine",), ()], ids=["of a program", "of a user's client"])
+    async def test_threat_46_nor_to_one_that_only_the_server_names(
+        self, tollbook: Program, suspect: Suspect, words: tuple[str, ...]
+    ) -> None:
+        """Its login page could send the browser back at once."""
+        words = (*words, "--client-id", "prior")
+        login = await logged_in(tollbook, suspect.resource, nobody, *words, OAUTH_CLIENT_SECRET=SECRET)
+        assert (login.page, login.ran.code) == ("", 3)
+        assert f"if it is registered there, give --issuer {suspect.url}." in login.ran.err
+        assert suspect.asked["/token"] == 0
+
+
+def prior(issuer: Loopback) -> tuple[str, ...]:
+    """A client that is registered there, in words."""
+    return ("--client-id", "prior", "--issuer", issuer.url)
 
 
 def after_login(suspect: Suspect) -> list[Any]:
@@ -117,37 +126,34 @@ class TestNothingSecretIsSaid:
         for each in (SECRET, GIVEN, CODE, suspect.tokens["refresh_token"]):
             secrets.password(each)
         secrets.token(suspect.tokens["access_token"])
-        variables = {"OAUTH_CLIENT_SECRET": SECRET, "MCP_DEBUG": "true", "PYTHONDEVMODE": "1"}
+        variables = {"OAUTH_CLIENT_SECRET": SECRET, "MCP_CLIENT_DEBUG": "1"}
         suspect.about["revocation_endpoint"] = f"{suspect.url}/revoke"
 
         async def logs_in(**back: str) -> None:
-            login = await logged_in(tollbook, suspect.resource, suspect.signs_in(**back), *CLIENT, **variables)
-            said.append(login.ran.out + login.ran.err.replace(login.page, ""))
-            if "/token" in suspect.asked:
-                secrets.password(suspect.form("/token")["code_verifier"])
+            login = await logged_in(tollbook, suspect.resource, suspect.signs_in(**back), *prior(suspect), **variables)
+            said.append(login.ran.out + login.ran.err)
+            secrets.password(suspect.form("/token")["code_verifier"])
 
         async def does(*words: str, stdin: bytes = b"", **more: str) -> None:
             ran = await tollbook(*words, stdin=stdin, **variables, **more)
             said.append(ran.out + ran.err)
 
         await logs_in()
-        assert kept_by(tollbook)
-        for echo in await whatever_is_echoed(suspect):
+        suspect.well()
+        for echo in echoes(suspect):
+            suspect.replies = dict.fromkeys(("/token", "/revoke"), echo) | {"/mcp": Reply(401, echo.body)}
             await does("call", suspect.resource, "x", "--verbose")
-            await does("status", suspect.resource)
-            await does("connect", suspect.resource, stdin=b"auth status\nauth refresh\ntools\n")
             await does("call", suspect.resource, "x", "--verbose", ACCESS_TOKEN=GIVEN)
+            await does("connect", suspect.resource, stdin=b"auth status\nauth refresh\ntools\n")
             await logs_in()
             await logs_in(iss="https://other.example")
-            suspect.replies |= {path: echo for path in ("/token", "/revoke", "/mcp", "/register")}
-            suspect.well()
+        assert kept_by(tollbook)
         await does("logout", suspect.resource)
 
-        assert secrets.found_in(SECRET.encode())  # what is looked for is found where it is
+        assert secrets.found_in(suspect.replies["/token"].body)  # it would have been seen
         assert secrets.found_in(*(each.encode() for each in said)) == []
-        left = [path for path in tollbook.folder.rglob("*") if path.is_file()]
-        assert secrets.found_in(*(path.read_bytes() for path in left)) == []
-        assert kept_by(tollbook) == []
+        left = [path.read_bytes() for path in tollbook.folder.rglob("*") if path.is_file()]
+        assert secrets.found_in(*left) == []
 
     async def test_threat_47_a_login_that_is_kept_lies_in_one_file_and_no_other(
         self, tollbook: Program, suspect: Suspect
@@ -155,7 +161,7 @@ class TestNothingSecretIsSaid:
         secrets = Canaries()
         secrets.password(suspect.tokens["refresh_token"])
         secrets.token(suspect.tokens["access_token"])
-        await logged_in(tollbook, suspect.resource, suspect.signs_in(), *CLIENT, OAUTH_CLIENT_SECRET=SECRET)
+        await logged_in(tollbook, suspect.resource, suspect.signs_in(), *prior(suspect), OAUTH_CLIENT_SECRET=SECRET)
         secrets.password(SECRET)
         await tollbook("connect", suspect.resource, stdin=b"auth status\n")
         files = [path for path in tollbook.folder.rglob("*") if path.is_file()]
@@ -164,6 +170,16 @@ class TestNothingSecretIsSaid:
         # Neither what a login is made with, nor the code.
         once = (CODE, suspect.form("/token")["code_verifier"])
         assert not [path for path in files for each in once if each.encode() in path.read_bytes()]
+
+    async def test_threat_47_whoever_logs_out_has_no_drafts_left_of_a_program_that_was_killed(
+        self, tollbook: Program, suspect: Suspect
+    ) -> None:
+        await logged_in(tollbook, suspect.resource, suspect.signs_in())
+        (file,) = kept_by(tollbook)
+        file.with_name(f".{file.name}.ab12_xyz").write_bytes(file.read_bytes())
+        assert (await tollbook("logout", suspect.resource)).code == 0
+        left = [path for path in file.parent.iterdir() if path.suffix != ".lock"]
+        assert left == []
 
     @pytest.mark.parametrize(
         "reply",
@@ -202,15 +218,15 @@ class TestNothingSecretIsSaid:
         assert secrets.found_in(*(each.encode() for each in told), *left) == []
 
 
-async def whatever_is_echoed(suspect: Suspect) -> list[Reply]:
-    """Answers of a careless or hostile server, which say again what it was told, in every place where it is possible."""
-    posted = [each.body.decode() for each in suspect.requests if each.path == "/token"]
-    shown = [each.headers.get("authorization", "") for each in suspect.requests]
-    echo = " ".join((*posted, *shown, *map(str, suspect.tokens.values()), GIVEN))
-    error = {"error": echo, "error_description": echo, "error_uri": echo, "message": echo}
-    return [
-        Reply(200, json.dumps({**suspect.tokens, "token_type": "mac", "scope": echo}).encode()),
-        Reply(400, json.dumps({**error, "error": "invalid_grant"}).encode()),
-        Reply(401, json.dumps({"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": echo}}).encode()),
-        Reply(500, echo.encode()),
-    ]
+def echoes(suspect: Suspect) -> list[Reply]:
+    """Answers of one that says again whatever it was told, wherever it can."""
+    told = [part for each in suspect.requests for part in (each.body.decode(), each.headers.get("authorization", ""))]
+    echo = " ".join((*told, *map(str, suspect.tokens.values()), GIVEN))
+    error = {"error": "invalid_grant", "error_description": echo, "error_uri": echo, "message": echo}
+    documents = (
+        {**suspect.tokens, "token_type": echo},
+        error,
+        {**error, "error": echo[:60]},
+        {"error": {"code": echo}},
+    )
+    return [Reply(500, echo.encode()), *(Reply(400, json.dumps(each).encode()) for each in documents)]

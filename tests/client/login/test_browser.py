@@ -48,9 +48,7 @@ class TestThroughABrowserOfThisMachine:
             "",
         ],
     )
-    async def test_threat_30_what_is_not_of_this_login_is_turned_away_and_does_not_end_it(
-        self, query: str
-    ) -> None:
+    async def test_threat_30_what_is_not_of_this_login_is_turned_away_and_does_not_end_it(self, query: str) -> None:
         async with landing([ANY_REDIRECT]) as here:
             here.expect(STATE)
             page = await fetched(f"{here.uri}?{query}")

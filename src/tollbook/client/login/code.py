@@ -12,9 +12,9 @@ from urllib.parse import parse_qs
 
 from tollbook.client.login.browser import ANY_REDIRECT, Paste, Person, WayBack, is_here, known_redirects, landing
 from tollbook.client.login.guard import Guard
-from tollbook.client.login.issuer import check_issuer, method_for
+from tollbook.client.login.issuer import check_issuer, method_for, unplaced
 from tollbook.client.login.login import Login
-from tollbook.client.login.provider import LONGEST_WORDS, Challenge, Course, Storage
+from tollbook.client.login.provider import Challenge, Course, Storage
 from tollbook.client.login.ways import Ways
 from tollbook.client.trouble import ClientError, LoginNeeded
 from tollbook.core.errors import UsageError
@@ -24,6 +24,11 @@ from tollbook.core.text import printable
 if TYPE_CHECKING:
     from mcp.client.auth import OAuthClientProvider
     from mcp.shared.auth import AuthorizationCodeResult, OAuthMetadata
+
+_LONGEST_ADDRESS: Final = 16 << 10
+"""Of a login page, in characters. What a server says of scopes and of the client stands in it."""
+_LONGEST_WORDS: Final = 200
+"""That are shown of what an authorization server says, in characters."""
 
 
 async def log_in(
@@ -89,6 +94,9 @@ class _Page:
         """Judges an authorization server's metadata."""
         context = self.course.context
         check_issuer(context.server_url, metadata, self._ways.issuer)
+        client = context.client_info
+        if client is not None and client.client_secret is not None and client.issuer is None:
+            raise unplaced(context.server_url, str(metadata.issuer))
         issuer = printable(str(metadata.issuer))
         # https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#authorization-code-protection
         if "S256" not in (metadata.code_challenge_methods_supported or ()):
@@ -99,8 +107,8 @@ class _Page:
         await self._guard.check(str(metadata.authorization_endpoint))
         await self._guard.check(str(metadata.token_endpoint))
         takes = metadata.token_endpoint_auth_methods_supported
-        if context.client_info is not None:
-            context.client_info.token_endpoint_auth_method = method_for(takes, self._ways.client_secret)
+        if client is not None:
+            client.token_endpoint_auth_method = method_for(takes, self._ways.client_secret)
         elif context.client_metadata_url is not None and metadata.client_id_metadata_document_supported:
             pass
         elif metadata.registration_endpoint is None:
@@ -118,6 +126,11 @@ class _Page:
         query = url.removeprefix(f"{endpoint}?")
         # RFC 6749 §3.1: the endpoint's own query is kept. The SDK begins a second one after it.
         url = f"{endpoint}{'&' if '?' in endpoint else '?'}{query}"
+        if len(url) > _LONGEST_ADDRESS:
+            raise ClientError(
+                f"The address of the login page has {len(url):,} characters, more than browsers take; tell whoever runs"
+                f" {printable(endpoint)[:_LONGEST_WORDS]}."
+            )
         self.way.expect(parse_qs(query)["state"][0])
         self._person.tell(f"Log in at this address:\n\n{printable(url)}\n")
         opens = self._ways.browser and not self._ways.paste
@@ -171,7 +184,7 @@ async def _way_back(ways: Ways, person: Person) -> AsyncIterator[WayBack]:
 
 def _declined(said: Mapping[str, str]) -> LoginNeeded:
     """What an error of RFC 6749 §4.1.2.1 means to a user."""
-    error, description = (printable(said.get(name, "")[:LONGEST_WORDS]) for name in ("error", "error_description"))
+    error, description = (printable(said.get(name, "")[:_LONGEST_WORDS]) for name in ("error", "error_description"))
     if error == "access_denied":
         return LoginNeeded("The login was declined; log in again if that was not meant.")
     if error in _CHECKS:

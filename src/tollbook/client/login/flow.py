@@ -119,7 +119,7 @@ class Flow:
                 " address."
             )
         realm = await realm_of(self._resource, self._resolve, peer)
-        return Guard(realm, resolve=self._resolve, trust=self._trust)
+        return Guard(realm, server=self._resource, resolve=self._resolve, trust=self._trust)
 
     def _check_step_up(self, challenge: Challenge, login: Login | None) -> None:
         """Sees to it that nobody is sent to the login page for ever: each time must be for something new.

@@ -77,17 +77,22 @@ class Guard:
         response = await guard.send(httpx2.Request("GET", url))
 
     Bounded in size and time, without proxies, cookies and redirects; `Response.next_request` says where one would lead.
+
+    Args:
+        server: its URL; if its name leads to the internet by now, the login leads into no private network any more.
     """
 
     def __init__(
         self,
         realm: Realm,
         *,
+        server: str = "",
         resolve: Resolve = looked_up,
         trust: ssl.SSLContext | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._realm, self._resolve, self._patience_s = realm, resolve, patience_s
+        self._server = httpx2.URL(server).host
         transport = _Checked(self._cleared, httpx2.AsyncHTTPTransport(verify=trust or True, limits=_ONE_BY_ONE))
         self._http = httpx2.AsyncClient(transport=transport, timeout=patience_s)
 
@@ -149,6 +154,8 @@ class Guard:
         found = await _addresses(url, self._resolve)
         for each in found:
             self._judge(each, where, by_name=is_loopback(url.host))
+        if url.host == self._server and self._realm == "private" and {"public"} & set(map(_place, found)):
+            self._realm = "public"  # so that its name gains nothing by leading elsewhere at first
         return found
 
     def _judge(self, address: Address, where: str, by_name: bool) -> None:

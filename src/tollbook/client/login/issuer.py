@@ -8,7 +8,7 @@ import msgspec
 from tollbook.client.login.guard import Guard
 from tollbook.client.login.login import shown
 from tollbook.client.login.provider import Challenge, Course, Storage
-from tollbook.client.trouble import ClientError
+from tollbook.client.trouble import ClientError, LoginNeeded
 from tollbook.core.text import printable
 
 if TYPE_CHECKING:
@@ -32,6 +32,18 @@ def check_issuer(resource: str, metadata: "OAuthMetadata", issuer: str | None) -
             f"{shown(resource)} wants a login at {printable(named)}, and the client is registered at"
             f" {printable(issuer)}; check --issuer and --client-id."
         )
+
+
+def unplaced(resource: str, issuer: str) -> LoginNeeded:
+    """What to say of a secret where nobody but the server says whose it is.
+
+    Args:
+        issuer: that the server names.
+    """
+    return LoginNeeded(
+        f"{shown(resource)} wants the client's secret to go to {printable(issuer)}; if it is registered there,"
+        f" give --issuer {printable(issuer)}."
+    )
 
 
 def method_for(takes: Sequence[str] | None, secret: str | None) -> str:

@@ -7,13 +7,12 @@ https://modelcontextprotocol.io/extensions/auth/oauth-client-credentials
 from typing import TYPE_CHECKING
 
 from tollbook.client.login.guard import Guard
-from tollbook.client.login.issuer import check_issuer, issuer_of, method_for
-from tollbook.client.login.login import Login, shown
+from tollbook.client.login.issuer import check_issuer, issuer_of, method_for, unplaced
+from tollbook.client.login.login import Login
 from tollbook.client.login.provider import Challenge, Course, Storage
 from tollbook.client.login.ways import Ways
 from tollbook.client.trouble import ClientError, LoginNeeded
 from tollbook.core.stores import Clock
-from tollbook.core.text import printable
 
 if TYPE_CHECKING:
     from mcp.client.auth import OAuthClientProvider
@@ -31,11 +30,7 @@ async def log_in(resource: str, ways: Ways, guard: Guard, challenge: Challenge, 
             "A program logs in with a client of its own; give --client-id, and OAUTH_CLIENT_SECRET or --client-key."
         )
     if ways.issuer is None:
-        issuer = await issuer_of(resource, guard, challenge)
-        raise LoginNeeded(
-            f"{shown(resource)} wants the client's secret to go to {printable(issuer.name)}; if it is registered there,"
-            f" give --issuer {printable(issuer.name)}."
-        )
+        raise unplaced(resource, (await issuer_of(resource, guard, challenge)).name)
 
     async def learned(metadata: "OAuthMetadata") -> None:
         check_issuer(resource, metadata, ways.issuer)

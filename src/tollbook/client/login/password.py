@@ -28,6 +28,7 @@ _POOL: Final = re.compile(
     r"(?P<issuer>https://(?:issuer-)?cognito-idp\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?P<china>\.cn)?"
     r"/(?P=region)_[A-Za-z0-9]+)(?:/.*)?"
 )
+_NAME: Final = re.compile(r"[A-Za-z]{1,60}Exception")
 
 
 async def log_in(resource: str, ways: Ways, guard: Guard, challenge: Challenge, person: Person, clock: Clock) -> Login:
@@ -100,7 +101,8 @@ def given(response: httpx2.Response) -> Given:
     try:
         if response.status_code != 200:
             fault = msgspec.json.decode(response.content, type=_Fault).type.rpartition("#")[2]
-            why = _FAULTS.get(fault) or f"Cognito refuses the login ({printable(fault)[:80]}); try again later."
+            name = fault if _NAME.fullmatch(fault) else f"status {response.status_code}"
+            why = _FAULTS.get(fault) or f"Cognito refuses the login ({name}); try again later."
             raise LoginNeeded(why)
         reply = msgspec.json.decode(response.content, type=_Reply)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -33,8 +33,8 @@ Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway
 _BEARER: Final = re.compile(r"(?:^|,)\s*bearer(?:\s|$)", re.IGNORECASE)
 _PARAMETER: Final = re.compile(r'\b([a-z_]+)\s*=\s*(?:"([^"\\]*)"|([^\s",]+))', re.IGNORECASE)
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 §3.3
-LONGEST_WORDS: Final = 200
-"""That are shown of what an authorization server says, in characters."""
+# As all that are registered are written (RFC 6749 §11.4). In other words, whatever was sent might be said again.
+_ERROR: Final = re.compile(r"[a-z_]{1,60}")
 
 
 class Nowhere(ClientError):
@@ -279,8 +279,8 @@ def _words(answer: httpx2.Response | None) -> str:
         error = json.loads(answer.content)["error"]
     except (ValueError, KeyError, TypeError, RecursionError):
         error = None
-    told = printable(error)[:LONGEST_WORDS] if isinstance(error, str) else f"status {answer.status_code}"
-    return f" ({told})"
+    is_code = isinstance(error, str) and _ERROR.fullmatch(error)
+    return f" ({error if is_code else f'status {answer.status_code}'})"
 
 
 def _refusal(challenge: Challenge, request: httpx2.Request) -> httpx2.Response:

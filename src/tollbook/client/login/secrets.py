@@ -86,9 +86,12 @@ class PrivateFolder:
                 raise
 
     def erase(self, name: str) -> None:
-        with self._translated("removed"), contextlib.suppress(FileNotFoundError):
-            if self._is_there():
-                os.unlink(self.path / name)
+        with self._translated("removed"):
+            # With the drafts of whoever was killed while he wrote it.
+            for each in os.listdir(self.path) if self._is_there() else ():
+                if each == name or each.startswith(f".{name}."):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(self.path / each)
 
     def make(self) -> None:
         """Makes the folder, and those that it lies in."""

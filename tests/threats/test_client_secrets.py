@@ -226,7 +226,7 @@ def echoes(suspect: Suspect) -> list[Reply]:
     documents = (
         {**suspect.tokens, "token_type": echo},
         error,
-        {**error, "error": echo[:60]},
+        {**error, "error": SECRET},
         {"error": {"code": echo}},
     )
     return [Reply(500, echo.encode()), *(Reply(400, json.dumps(each).encode()) for each in documents)]

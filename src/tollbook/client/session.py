@@ -42,6 +42,8 @@ _PROBE_S: Final = 5.0
 _LISTEN_S: Final = 2.0
 """For a server to begin to speak unasked. Some do not even say that they will before they have something to say."""
 _FAREWELL_S: Final = 2.0
+_MOST_ASKED: Final = 100
+"""By a server at once, before anything of it is answered."""
 _ILL_ASKED: Final = "The server asks for input, but not in MCP's form. Tell its owner."
 _UNSUPPORTED_VERSION: Final = -32022
 _METHOD_NOT_FOUND: Final = -32601
@@ -138,14 +140,12 @@ class Session:
                 await begun.wait()
 
     async def _hear(self, begun: Callable[[], None]) -> None:
-        replies = set()
+        replies: set[asyncio.Task[None]] = set()
         with suppress(ClientError, Cut, Lost):
             async with aclosing(self._carrier.unasked({_VERSION: self.version}, begun)) as messages:
                 async for message in messages:
                     if isinstance(message, Request):
-                        reply = asyncio.create_task(self._reply(message))
-                        replies.add(reply)
-                        reply.add_done_callback(replies.discard)
+                        self._begin_reply(message, replies)
                     elif isinstance(message, Notification):
                         self._heard(message)
 
@@ -156,7 +156,7 @@ class Session:
         self._host.debug(f"{method} as request {request_id}")
         patience = _Patience(self._timeout_s)
         self._waiting.add(patience)
-        questions: list[asyncio.Task[None]] = []
+        replies: set[asyncio.Task[None]] = set()
         try:
             async with (
                 patience.limit,
@@ -167,7 +167,7 @@ class Session:
                         case Response() if message.id == request_id:
                             return self._result(message, method)
                         case Request():
-                            questions.append(asyncio.create_task(self._reply(message)))
+                            self._begin_reply(message, replies)
                         case Notification():
                             self._heard(message)
             raise Cut("no answer came")
@@ -179,8 +179,8 @@ class Session:
             raise
         finally:
             self._waiting.discard(patience)
-            for question in questions:
-                question.cancel()
+            for reply in tuple(replies):
+                reply.cancel()
 
     def _stamped(self, method: str, params: Json, request_id: Id) -> Json:
         """`params` with what every request says about itself."""
@@ -238,6 +238,14 @@ class Session:
             self._changed(said.method.split("/")[1])
         else:
             self._host.debug(f"The server says {printable(said.method)}.")
+
+    def _begin_reply(self, request: Request, replies: set[asyncio.Task[None]]) -> None:
+        """Answers a request of the server meanwhile; `replies` are those under way."""
+        if len(replies) >= _MOST_ASKED:
+            raise Misbehaved(f"The server asks more than {_MOST_ASKED} things at once, and was left. Tell its owner.")
+        reply = asyncio.create_task(self._reply(request))
+        replies.add(reply)
+        reply.add_done_callback(replies.discard)
 
     async def _reply(self, request: Request) -> None:
         """Answers a request of the server."""

@@ -1,6 +1,8 @@
 """What a server asks in the middle of a call: the user is asked, and what this client does not do is refused."""
 
 import asyncio
+import itertools
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -222,6 +224,24 @@ async def test_without_a_user_no_question_is_offered_and_none_is_taken(
             meta = server.asked[-1].json["params"]["_meta"]
             assert meta["io.modelcontextprotocol/clientCapabilities"] == {}
     assert not user.asked
+
+
+async def test_a_server_that_asks_without_end_is_left(connect: Connect, user: Watching) -> None:
+    async def script(asked: Asked, writer: asyncio.StreamWriter) -> bytes | None:
+        if asked.method == "GET":
+            return response(405)
+        if asked.what == "an answer":
+            await asyncio.Event().wait()  # none is taken
+        writer.write(head())
+        with suppress(ConnectionError):
+            for number in itertools.count():
+                writer.write(event({"jsonrpc": "2.0", "id": number, "method": "ping"}))
+                await writer.drain()
+        return None
+
+    async with scripted(in_session(script)) as server, connect(server.url, "handshake") as connection:
+        with pytest.raises(Misbehaved, match="asks more than 100 things at once, and was left"):
+            await connection.call_tool("once", {})
 
 
 # Rounds of the modern era

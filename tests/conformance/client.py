@@ -122,13 +122,13 @@ def _ways(url: str, scenario: str, given: Given) -> Ways:
         client_secret=given.client_secret,
         client_key=given.private_key_pem,
         client_metadata_url=_ABOUT,
-        issuer=_issuer(url) if is_program else None,
+        issuer=_issuer(url) if given.client_secret or given.private_key_pem else None,
         redirect_uri="http://127.0.0.1:0/callback",
     )
 
 
 def _issuer(url: str) -> str:
-    """Where the client was registered: the suite does not say, but its server names no other (RFC 9728 §3.1)."""
+    """Where its secret or key is from: the suite does not say, but its server names no other (RFC 9728 §3.1)."""
     described = httpx2.get(urljoin(url, "/.well-known/oauth-protected-resource/mcp")).json()
     return str(described["authorization_servers"][0])
 

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 from rich.cells import cell_len
 from rich.console import RenderableType
@@ -192,6 +192,8 @@ def test_nor_a_file(thing: RenderableType) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(things, some.sampled_from([40, 80, 120]))
+@example(screen.tool_result(ToolResult(content=[], structured_content={"\x1b[2J\x1b[31m" * 2: None})), 40)
+@example(screen.tool_result(ToolResult(content=[], structured_content={"k" * 28: {"a" * 28: {"b": "c" * 90}}})), 40)
 def test_no_line_is_too_long_whatever_it_holds(thing: RenderableType, columns: int) -> None:
     assert max(map(cell_len, shown(thing, columns).split("\n"))) <= columns
 

@@ -18,6 +18,7 @@ _MOST_TEXT_LINES: Final = 500
 _LONGEST_CELL: Final = 160
 _LONGEST_KEY: Final = 60
 _WIDEST_KEYS: Final = 28
+_LEAST_TEXT: Final = 20
 _MOST_COLUMNS: Final = 40
 
 
@@ -66,9 +67,11 @@ class _Drawer:
         column = min(_WIDEST_KEYS, max((cell_len(names[name]) for name in shorts), default=0)) + 2
         for name, each in taken.items():
             short = shorts.get(name)
-            # What neither fits beside its name nor is a text to be folded there is drawn below it.
-            if short is not None and (not isinstance(each, dict | list) or cell_len(short) <= width - column):
-                label = names[name] + " " * max(2, column - cell_len(names[name]))
+            label = names[name] + " " * max(2, column - cell_len(names[name]))
+            beside = width - cell_len(label)
+            # A text may be folded beside its name if there is room for words; what else does not fit is drawn below.
+            folds = _LEAST_TEXT if short is not None and not isinstance(each, dict | list) else width
+            if short is not None and beside >= min(folds, cell_len(short)):
                 yield Indented(_text(each, short), label, " " * min(column, width // 2))
             else:
                 yield Text(names[name], style="bold" if depth == 0 else "")

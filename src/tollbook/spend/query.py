@@ -54,12 +54,14 @@ class Query(msgspec.Struct, frozen=True):
         by: the dimensions to group by, as written (`day`, `model`, `tag:team`, …).
         only: which calls to count, of those that may be seen.
         sight: which calls whoever asks may see.
+        quarters: rows by hour tell the quarter of it.
     """
 
     window: Window
     by: tuple[str, ...] = ()
     only: Filter = Filter()
     sight: Sight = EVERYTHING
+    quarters: bool = False
 
     @property
     def needed(self) -> tuple[str, ...]:

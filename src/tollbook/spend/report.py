@@ -129,6 +129,7 @@ class Report(msgspec.Struct, frozen=True, dict=True):
         rejected: lines that are no records, by reason.
         duplicates: records that came again.
         notes: sentences that belong beside the figures.
+        unread: sentences on what could not be read, and is missing from every figure.
     """
 
     since: datetime | None
@@ -139,6 +140,7 @@ class Report(msgspec.Struct, frozen=True, dict=True):
     rejected: Mapping[Reason, int]
     duplicates: int
     notes: tuple[str, ...]
+    unread: tuple[str, ...] = ()
 
     @cached_property
     def total(self) -> Sum:
@@ -197,6 +199,7 @@ def report_of(
     names: Mapping[str, Named],
     notes: Iterable[str] = (),
     always: Iterable[str] = (),
+    unread: Iterable[str] = (),
 ) -> Report:
     """The answer to `query` from what was counted.
 
@@ -208,6 +211,7 @@ def report_of(
         names: what opaque model ids stand for.
         notes: sentences on what could not be read, for whoever sees all.
         always: sentences that tell nothing of any record, for everyone.
+        unread: sentences on what could not be read and is missing from the figures, for everyone.
     """
     window = query.window
     since, until = window.since, window.until
@@ -224,7 +228,7 @@ def report_of(
     rows = tuple(_let_through(priced(usage_rows, book, names), query))
     rejected = {reason: count for reason, count in sorted(counted.rejected.items()) if count}
     every_note = (*notes, *always, *_notes(counted, rows, query))
-    return Report(since, until, query, by, rows, rejected, counted.duplicates, every_note)
+    return Report(since, until, query, by, rows, rejected, counted.duplicates, every_note, tuple(unread))
 
 
 def _seen(rows: Iterable[UsageRow], query: Query) -> Sequence[UsageRow]:

@@ -74,7 +74,7 @@ class Tally:
         self._duplicates = 0
         self._outside = 0
         self._tokenless = 0
-        self._in_quarters = not has_whole_hours(query.window.zone)
+        self._in_quarters = query.quarters or not has_whole_hours(query.window.zone)
         self._buckets: dict[int, tuple[int, int]] = {}
         self._specials: dict[str, int] = {}
         self._rows: dict[_Key, _Counts] = {}
@@ -196,10 +196,7 @@ class Tally:
         instant = self._instant(slot)
         if instant.year not in YEARS:
             return None
-        local = instant.astimezone(self._query.window.zone)
-        by_hour = self._query.by_hour
-        start = int(local.replace(minute=0, second=0).timestamp()) if by_hour else local.toordinal()
-        bucket = self._buckets[slot] = (instant.toordinal(), start)
+        bucket = self._buckets[slot] = (instant.toordinal(), place_in_time(instant, self._query))
         return bucket
 
     def _instant(self, slot: int) -> datetime:
@@ -222,10 +219,19 @@ class Tally:
         )
 
 
+def place_in_time(instant: datetime, query: Query) -> int:
+    """The `start` of a row, in the form of `query`, for the hour or quarter of one that begins at `instant`."""
+    local = instant.astimezone(query.window.zone)
+    if not query.by_hour:
+        return local.toordinal()
+    return int((local if query.quarters else local.replace(minute=0, second=0)).timestamp())
+
+
 class Counted(msgspec.Struct):
     """What one or several tallies counted.
 
     Attributes:
+        others: rows that were counted elsewhere, in the form of the same query.
         duplicates: records that were counted before.
         outside: records that lie outside the query's window.
         tokenless: calls that were served and have no tokens.
@@ -243,6 +249,7 @@ class Counted(msgspec.Struct):
     permission_lines: int = 0
     first: datetime | None = None
     last: datetime | None = None
+    others: list[UsageRow] = []
 
     def add(self, other: "Counted") -> None:
         """Takes in what another tally of the same query counted."""
@@ -262,6 +269,7 @@ class Counted(msgspec.Struct):
         self.tokenless += other.tokenless
         self.rejected += other.rejected
         self.permission_lines += other.permission_lines
+        self.others += other.others
         if other.first is not None and other.last is not None:
             self.first = min(self.first or other.first, other.first)
             self.last = max(self.last or other.last, other.last)
@@ -293,6 +301,7 @@ class Counted(msgspec.Struct):
                 yield UsageRow(key, Usage(counts[_CALLS], 0, *counts[_INPUT:_TRAITS]), counts[_TRAITS])
             if counts[_ERRORS]:
                 yield UsageRow(msgspec.structs.replace(key, failed=True), Usage(0, *counts[_ERRORS:]))
+        yield from self.others
 
 
 def _fold_of(query: Query) -> Callable[[str | None], str] | None:

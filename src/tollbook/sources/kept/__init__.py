@@ -1,0 +1,1 @@
+"""Days that were read before and cannot change any more."""

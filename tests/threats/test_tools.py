@@ -16,8 +16,7 @@ from tests.logs import call, write
 from tests.threats.door import Door, OpenDoor, a_door, a_real_door, environment_of
 from tests.tools.desk import ruled, served
 from tollbook.hosting.stores.memory import MemoryStore
-from tollbook.spend.report import Report
-from tollbook.tools import Question, Tell
+from tollbook.tools import Prepared, Question
 
 pytestmark = pytest.mark.anyio
 
@@ -177,7 +176,7 @@ class TestThreat45:
 class Broken:
     """Answers no question, and tells too much of why."""
 
-    async def ask(self, question: Question, tell: Tell) -> Report:
+    async def prepare(self, question: Question) -> Prepared:
         raise RuntimeError(f"{CAUSE} in /srv/tollbook/{question.log_group}")
 
 

@@ -15,6 +15,7 @@ from tests.tools.desk import ERAS, SAMPLE, TOOL, called, calling_as, served
 from tests.tools.people import ANA, BOSS, ISSUER, LEAD, NOBODY, RULED, person
 from tests.tools.test_mistakes import Faulty
 from tollbook.core.caller import ANYONE, Caller
+from tollbook.sources.reading import Estimate
 from tollbook.spend.report import Report
 from tollbook.tools import Question, Tell
 
@@ -96,10 +97,15 @@ async def test_a_fault_is_a_failure(caplog: pytest.LogCaptureFixture) -> None:
 class Endless:
     """Reads for ever."""
 
+    estimate = Estimate()
+
     def __init__(self) -> None:
         self.has_begun = anyio.Event()
 
-    async def ask(self, question: Question, tell: Tell) -> Report:
+    async def prepare(self, question: Question) -> "Endless":
+        return self
+
+    async def answer(self, tell: Tell) -> Report:
         self.has_begun.set()
         await anyio.sleep_forever()
         raise AssertionError

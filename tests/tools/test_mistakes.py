@@ -7,8 +7,7 @@ import pytest
 from mcp import Client, MCPError
 
 from tests.tools.desk import ERAS, SAMPLE, called, served, text_of
-from tollbook.spend.report import Report
-from tollbook.tools import Question, Tell
+from tollbook.tools import Prepared, Question
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +58,7 @@ async def test_a_source_that_cannot_be_read_is_an_error_in_the_houses_words() ->
 class Faulty:
     """Answers with a fault of its own."""
 
-    async def ask(self, question: Question, tell: Tell) -> Report:
+    async def prepare(self, question: Question) -> Prepared:
         raise RuntimeError("secret of /root/.aws/credentials")
 
 

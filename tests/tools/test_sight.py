@@ -21,15 +21,14 @@ from mcp_types import (
 )
 
 from tests.logs import call, lines, write
-from tests.tools.desk import ERAS, SAMPLE, TOOL, called, calling_as, reported, ruled, sections_of, served, text_of
+from tests.tools.desk import ERAS, NOW, SAMPLE, TOOL, called, calling_as, reported, ruled, sections_of, served, text_of
 from tests.tools.people import ANA, BEN, BOSS, LEAD, NOBODY, OWN, RULED, SESSION, is_anas, lines_of_sample, person
 from tollbook.app.questions import FileAsker
 from tollbook.core.caller import Caller
 from tollbook.core.errors import UsageError
 from tollbook.hosting.stores import open_store
-from tollbook.spend.report import Report
 from tollbook.spend.sight import EVERYTHING
-from tollbook.tools import Question, Tell
+from tollbook.tools import Prepared, Question
 
 pytestmark = pytest.mark.anyio
 QUIET = msgspec.structs.replace(RULED, progress_s=3600, silence_s=3600)
@@ -396,7 +395,7 @@ async def test_what_a_wider_right_left_a_narrower_one_does_not_read() -> None:
 
 
 async def test_other_rules_do_not_open_what_was_kept_under_the_old_ones() -> None:
-    store = open_store("memory")
+    store = open_store("memory", NOW.timestamp)
     before = served(SAMPLE, store=store, settings=ruled(SEES_ALL="anyone"))
     after = served(SAMPLE, store=store, settings=ruled(OWN_CALLS=OWN))
     uri = await linked(before, ANA)
@@ -419,15 +418,15 @@ async def test_what_cannot_be_read_is_named_in_the_log_and_to_who_sees_all_only(
 class Forgetful(FileAsker):
     """Answers without a thought of whom."""
 
-    async def ask(self, question: Question, tell: Tell) -> Report:
+    async def prepare(self, question: Question) -> Prepared:
         query = msgspec.structs.replace(question.query, sight=EVERYTHING)
-        return await super().ask(msgspec.structs.replace(question, query=query), tell)
+        return await super().prepare(msgspec.structs.replace(question, query=query))
 
 
 class Puzzled(FileAsker):
     """Understands no question."""
 
-    async def ask(self, question: Question, tell: Tell) -> Report:
+    async def prepare(self, question: Question) -> Prepared:
         raise UsageError("There is no log group of that name. Leave log_group_name out.")
 
 

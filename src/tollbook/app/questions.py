@@ -14,10 +14,11 @@ from tollbook.core.errors import SourceError, UsageError
 from tollbook.core.text import printable
 from tollbook.sources.discovery import STDIN, log_files
 from tollbook.sources.files import read_found
+from tollbook.sources.reading import Estimate
 from tollbook.spend.model import Named, read_names
-from tollbook.spend.render.words import counted
+from tollbook.spend.render.words import counted, measure
 from tollbook.spend.report import Report, report_of
-from tollbook.tools.asking import Question, Stage, Tell
+from tollbook.tools.asking import Prepared, Question, Stage, Tell
 
 _AT_ONCE: Final = 4  # readings; more would only take turns, and each holds its rows
 
@@ -66,8 +67,12 @@ class FileAsker:
     def _names(self) -> Mapping[str, Named]:
         return {} if self._names_file is None else read_names(content_of(self._names_file), str(self._names_file))
 
-    async def ask(self, question: Question, tell: Tell) -> Report:
-        """See `Asker`. What is cancelled stops reading after the block, of 64 KB at most, that it is at.
+    async def prepare(self, question: Question) -> Prepared:
+        """See `Asker`. Files cost nothing."""
+        return _Files(self, question)
+
+    async def answer(self, question: Question, tell: Tell) -> Report:
+        """See `Prepared`. What is cancelled stops reading after the block, of 64 KB at most, that it is at.
 
         Raises:
             TollbookError: a source, the prices or the names cannot be read.
@@ -108,6 +113,17 @@ class FileAsker:
         return report_of(reading.counted, question.query, question.by, book, names, notes, _unused(question))
 
 
+class _Files(msgspec.Struct, frozen=True):
+    """A question to files."""
+
+    asker: FileAsker
+    question: Question
+    estimate: Estimate = Estimate()
+
+    async def answer(self, tell: Tell) -> Report:
+        return await self.asker.answer(self.question, tell)
+
+
 def _unused(question: Question) -> Sequence[str]:
     if question.log_group == question.usual_log_group:
         return ()
@@ -122,15 +138,8 @@ class _Words(msgspec.Struct, frozen=True):
 
     @property
     def beginning(self) -> str:
-        return f"reading {counted(self.files, 'file')}, {_size(self.total)}"
+        return f"reading {counted(self.files, 'file')}, {measure(self.total)}"
 
     def stage(self, done: int) -> Stage:
-        message = f"read {_size(done)} of {_size(self.total)} of {counted(self.files, 'file')}"
+        message = f"read {measure(done)} of {measure(self.total)} of {counted(self.files, 'file')}"
         return Stage(done, self.total, message)
-
-
-def _size(bytes_: int) -> str:
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
-        if bytes_ >= size:
-            return f"{bytes_ / size:.3g} {unit}"
-    return f"{bytes_} bytes"

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.to_thread
@@ -35,7 +35,11 @@ from tollbook.hosting.app import Host
 from tollbook.hosting.auth.settings import AUTH_SETTINGS
 from tollbook.hosting.log import log_as_json
 from tollbook.hosting.stores import open_store
+from tollbook.sources.named import CLOUDWATCH, LOG_GROUP, one_kind
 from tollbook.tools.sight import SIGHT_SETTINGS
+
+if TYPE_CHECKING:
+    from tollbook.app.aws_questions import AwsAsker
 
 Lifespan = Callable[[MCPServer[Any]], AbstractAsyncContextManager[None]]
 
@@ -167,6 +171,7 @@ def serve_stdio(flags: Mapping[str, str | None]) -> None:
 
 def server(settings: ServerSettings, store: Store, lifespan: Lifespan | None = None) -> MCPServer[Any]:
     """tollbook's MCP server."""
+    groups = [each.name for each in one_kind(settings.source) if each.kind in CLOUDWATCH]
     return tools.build(
         _asker(settings),
         store,
@@ -175,6 +180,9 @@ def server(settings: ServerSettings, store: Store, lifespan: Lifespan | None = N
             text_bytes=settings.text_limit,
             kept_s=round(settings.results_kept),
             sight=settings.sight,
+            log_group=groups[0] if groups else LOG_GROUP,
+            max_scan_usd=settings.aws.max_scan_usd,
+            max_scan_bytes=settings.aws.max_scan_bytes,
         ),
         state_keys=settings.request_state_keys,
         lifespan=lifespan,
@@ -183,7 +191,14 @@ def server(settings: ServerSettings, store: Store, lifespan: Lifespan | None = N
     )
 
 
-def _asker(settings: ServerSettings) -> FileAsker:
+def _asker(settings: ServerSettings) -> "FileAsker | AwsAsker":
+    sources = one_kind(settings.source)
+    if sources and sources[0].kind != "files":
+        from tollbook.app.aws import AwsBook  # with boto3, which takes long to import
+        from tollbook.app.aws_questions import AwsAsker
+
+        book = AwsBook(sources, settings.aws, price_file=settings.prices, names_file=settings.names, now=settings.now)
+        return AwsAsker(book)
     return FileAsker(settings.source, price_file=settings.prices, names_file=settings.names)
 
 

@@ -11,10 +11,12 @@ import msgspec
 from platformdirs import user_state_path
 
 from tollbook.app import people
+from tollbook.app.aws_settings import AWS_SETTINGS, AwsSettings, aws_settings
 from tollbook.core import loopback
 from tollbook.core.errors import UsageError
 from tollbook.core.settings import Setting, choice, read_values, seconds, whole, words
 from tollbook.hosting.auth.settings import AUTH_SETTINGS, AuthSettings, auth_settings
+from tollbook.sources.named import one_kind
 from tollbook.spend.window import instant, zone_of
 from tollbook.tools.sight import SIGHT_SETTINGS, SightRules, problems_of
 
@@ -53,6 +55,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain: float
     log_level: str
     sight: SightRules
+    aws: AwsSettings
 
     @property
     def is_loopback(self) -> bool:
@@ -85,6 +88,7 @@ def read_settings(environment: Mapping[str, str], flags: Mapping[str, str | None
     values, problems = read_values(SETTINGS, environment, flags)
     if not problems:
         access, sight = _taken(values, AUTH_SETTINGS), _taken(values, SIGHT_SETTINGS)
+        aws = _taken(values, AWS_SETTINGS)
         is_default = not values["auth"]
         values["auth"] = values["auth"] or _likely(access, values["host"])
         if values["auth"] == DEV_LOGIN:
@@ -96,6 +100,7 @@ def read_settings(environment: Mapping[str, str], flags: Mapping[str, str | None
             is_local_only=values["auth"] == DEV_LOGIN or (is_default and values["auth"] == NO_LOGIN),
             public_url=access["public_url"],
             sight=SightRules(**sight),
+            aws=aws_settings(aws, environment),
             **values,
         )
         problems = [*_contradictions(settings), *problems_of(settings.sight, has_login=settings.auth != NO_LOGIN)]
@@ -175,6 +180,12 @@ def _host_in(name: str) -> str:
     return host[1 : host.index("]")] if host.startswith("[") else host.partition(":")[0]
 
 
+def _sources(text: str) -> tuple[str, ...]:
+    sources = words(text)
+    one_kind(sources)
+    return sources
+
+
 def _now(text: str) -> datetime:
     return instant("--now", text, zone_of("UTC")).astimezone(UTC)
 
@@ -233,8 +244,9 @@ _SERVING: Final = (
         name="source",
         variable="TOLLBOOK_SOURCE",
         metavar="SOURCES",
-        read=words,
-        what="what to report on: files, folders or globs, separated by commas",
+        read=_sources,
+        what="what to report on, separated by commas: files, folders or globs; or cloudwatch:LOG_GROUP, "
+        "s3://BUCKET/PREFIX or athena:DATABASE.TABLE",
         unset=(),
     ),
     Setting(
@@ -400,6 +412,7 @@ _SERVING: Final = (
 )
 GROUPS: Final = {
     "what is served, and how": _SERVING,
+    "logs on AWS": AWS_SETTINGS,
     "who may ask": (_METHOD, *AUTH_SETTINGS),
     "who sees what": SIGHT_SETTINGS,
 }

@@ -122,9 +122,14 @@ class Source(Protocol):
         blind_to: sentences on what this way of reading cannot see, whatever the records.
     """
 
-    engine: str
-    place: Place
-    blind_to: tuple[str, ...]
+    @property
+    def engine(self) -> str: ...
+
+    @property
+    def place(self) -> Place: ...
+
+    @property
+    def blind_to(self) -> tuple[str, ...]: ...
 
     def estimate(self, stretches: Sequence[Stretch], watch: Watch) -> Estimate:
         """What reading `stretches` will come to.

@@ -4,8 +4,12 @@ Kept rows tell the hour of UTC, or the quarter of one, and every dimension but s
 configured. So a later question in another time zone, grouped otherwise, or priced anew needs no reading.
 """
 
+import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import attrgetter, or_
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -13,7 +17,7 @@ import msgspec
 
 from tollbook.spend.query import TAG, Query
 from tollbook.spend.tally import Counted, place_in_time
-from tollbook.spend.usage import UNSEEN, RowKey, UsageRow
+from tollbook.spend.usage import UNSEEN, RowKey, Usage, UsageRow
 from tollbook.spend.window import Window, has_whole_hours
 
 KEPT: Final = (
@@ -28,6 +32,8 @@ KEPT: Final = (
     "tier",
 )
 """The dimensions of kept rows; besides them, tags."""
+_FIELDS: Final = {"who": "principal"} | {name: name for name in ("account", "inference_region", "operation", "error")}
+"""Fields of a row's key that are None unless their dimension is needed."""
 _DERIVED: Final = {"day", "vendor", "scope", "profile"}
 """What follows from those."""
 _QUARTER, _HOUR = timedelta(minutes=15), timedelta(hours=1)
@@ -46,7 +52,7 @@ def ledger_query(since: datetime, until: datetime, tags: Sequence[str] = (), *, 
 
 def needs_quarters(query: Query) -> bool:
     """Whether rows by the hour of UTC are too coarse for the days and hours of `query`."""
-    return not has_whole_hours(query.window.zone)
+    return query.quarters or not has_whole_hours(query.window.zone)
 
 
 def can_answer(query: Query, tags: Sequence[str]) -> bool:
@@ -65,60 +71,72 @@ def folded(rows: Iterable[UsageRow], query: Query, tags: Sequence[str] = ()) -> 
 
     Args:
         rows: their `start` is the instant, in seconds since 1970, at which their hour or quarter begins.
+        query: one that `can_answer` lets through, and whose window begins and ends on the grid of `rows`.
         tags: the keys whose values the rows tell, in order.
     """
-    since = None if query.window.since is None else query.window.since.timestamp()
-    until = None if query.window.until is None else query.window.until.timestamp()
     form = _Form(query, tags)
-    found: dict[RowKey, UsageRow] = {}
-    first: int | None = None
-    last: int | None = None
-    for row in rows:
-        start = row.key.start
-        if (since is not None and start < since) or (until is not None and start >= until):
-            continue
-        first = start if first is None else min(first, start)
-        last = start if last is None else max(last, start)
-        key = form.key_of(row.key)
-        known = found.get(key)
-        found[key] = (
-            UsageRow(key, row.usage, row.traits)
-            if known is None
-            else UsageRow(key, known.usage + row.usage, known.traits | row.traits)
-        )
+    fields_of = form.fields_of
+    alike: dict[int, defaultdict[object, list[UsageRow]]] = defaultdict(lambda: defaultdict(list))
+    within: dict[int, defaultdict[object, list[UsageRow]] | None] = {}
+    for row in rows:  # there may be a million
+        key = row.key
+        if key.start not in within:
+            place = form.place(key.start)
+            within[key.start] = None if place is None else alike[place]
+        groups = within[key.start]
+        if groups is not None:
+            groups[fields_of(key)].append(row)
+    found: dict[RowKey, list[UsageRow]] = defaultdict(list)
+    for place, groups in alike.items():
+        for group in groups.values():
+            found[form.key_of(group[0].key, place)] += group
+    starts = [start for start, groups in within.items() if groups is not None]
     return Counted(
-        others=list(found.values()),
-        first=None if first is None else datetime.fromtimestamp(first, UTC),
-        last=None if last is None else datetime.fromtimestamp(last, UTC),
+        others=[_sum(key, group) for key, group in found.items()],
+        first=datetime.fromtimestamp(min(starts), UTC) if starts else None,
+        last=datetime.fromtimestamp(max(starts), UTC) if starts else None,
     )
 
 
 class _Form:
-    """How the keys of a query's rows are made from those of the ledger."""
+    """How the keys of a query's rows are made from those of the ledger.
+
+    Attributes:
+        fields_of: what else than its `start` tells a key of the ledger from others, for the query.
+    """
 
     def __init__(self, query: Query, tags: Sequence[str]) -> None:
-        needed = query.needed
+        needed, window = query.needed, query.window
+        left_out = [field for field, dimension in _FIELDS.items() if dimension not in needed]
         self._query = query
-        self._places = [tags.index(key) for key in query.tags]
-        self._starts: dict[int, int] = {}
-        self._left_out = {
-            field: None for field in ("account", "inference_region", "operation", "error") if field not in needed
-        }
-        self._has_who = "principal" in needed or "session" in needed
+        self._since = -math.inf if window.since is None else window.since.timestamp()
+        self._until = math.inf if window.until is None else window.until.timestamp()
+        self._left_out: dict[str, None] = dict.fromkeys(left_out)
         self._has_tier = "tier" in needed
+        self._tags = [tags.index(key) for key in query.tags]
+        unread = {"start", *left_out, *(() if self._tags else ("tags",))}
+        self.fields_of = attrgetter(*(field for field in RowKey.__struct_fields__ if field not in unread))
 
-    def key_of(self, key: RowKey) -> RowKey:
-        start = self._starts.get(key.start)
-        if start is None:
-            start = self._starts[key.start] = place_in_time(datetime.fromtimestamp(key.start, UTC), self._query)
-        given = key.tags or ()
+    def place(self, start: int) -> int | None:
+        """The `start` of the query's row that a row of the ledger belongs to; None outside of the window."""
+        if not self._since <= start < self._until:
+            return None
+        return place_in_time(datetime.fromtimestamp(start, UTC), self._query)
+
+    def key_of(self, key: RowKey, place: int) -> RowKey:
+        """The key of the query's row that begins at `place`."""
+        told = key.tags or ()  # not every way of reading sees tags
         return msgspec.structs.replace(
             key,
-            start=start,
-            who=key.who if self._has_who else None,
+            start=place,
             tier="" if key.tier == UNSEEN and not self._has_tier else key.tier,
-            tags=tuple([given[place] if place < len(given) else None for place in self._places]) or None,
+            tags=tuple([told[tag] if tag < len(told) else None for tag in self._tags]) or None,
             **self._left_out,
         )
 
 
+def _sum(key: RowKey, rows: Sequence[UsageRow]) -> UsageRow:
+    if len(rows) == 1:
+        return UsageRow(key, rows[0].usage, rows[0].traits)
+    usages = zip(*[msgspec.structs.astuple(row.usage) for row in rows], strict=True)
+    return UsageRow(key, Usage(*map(sum, usages)), reduce(or_, [row.traits for row in rows]))

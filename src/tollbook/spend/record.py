@@ -9,7 +9,7 @@ documented there but written.
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -99,12 +99,16 @@ class RecordReader:
         self.rejected: Counter[Reason] = Counter()
         self.permission_lines = 0
 
-    def read(self, block: bytes) -> list[LogRecord]:
-        """The records in `block`, which holds whole lines."""
+    def read(self, block: bytes, one_by_one: Callable[[], Iterable[bytes]] | None = None) -> list[LogRecord]:
+        """The records in `block`, which holds whole lines.
+
+        Args:
+            one_by_one: gives what `read_each` takes where one of the lines is no plain record; by default, the lines.
+        """
         try:
             return self._decoder.decode_lines(block)
         except _UNDECODABLE:
-            return self.read_each(block.split(b"\n"))
+            return self.read_each(block.split(b"\n") if one_by_one is None else one_by_one())
 
     def read_each(self, texts: Iterable[bytes]) -> list[LogRecord]:
         """The records among `texts`, each the JSON of one record or of one CloudWatch event."""

@@ -222,6 +222,7 @@ def report_of(
         days = [_day(row.key.start, query) for row in usage_rows]
         first, last = min(days, default=None), max(days, default=None)
         counted, notes = Counted(), ()
+        unread = [_SOME_UNREAD] if list(unread) else []
     if first is not None and last is not None:
         since = since or start_of(first, window.zone)
         until = until or start_of(last + timedelta(days=1), window.zone)
@@ -281,6 +282,8 @@ def _notes(counted: Counted, rows: Iterable[PricedRow], query: Query) -> Iterabl
     yield NOT_IN_THESE_LOGS
     yield "an estimate at list price, before discounts, credits and taxes"
 
+
+_SOME_UNREAD: Final = "some of the logs, so that every figure may be too low; whoever sees all is told which"
 
 _MEANINGS = {
     Status.ASSUMED_5M: "assumed_5m: cache writes of unseen lifetime, priced as for 5 minutes; an hour costs more",

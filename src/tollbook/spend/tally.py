@@ -1,7 +1,7 @@
 """Records to rows, while they are read: memory depends on the rows, not on the records."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Final
@@ -85,9 +85,13 @@ class Tally:
         self._asked = tuple(name for name in _ASKED if name in needed)
         self._fields_of = attrgetter("modelId", "region", *(_ASKED[name] for name in self._asked))
 
-    def read(self, block: bytes) -> None:
-        """Counts the records in `block`, which holds whole lines."""
-        self._count(self.reader.read(block))
+    def read(self, block: bytes, one_by_one: Callable[[], Iterable[bytes]] | None = None) -> None:
+        """Counts the records in `block`, which holds whole lines.
+
+        Args:
+            one_by_one: see `RecordReader.read`.
+        """
+        self._count(self.reader.read(block, one_by_one))
 
     def read_each(self, texts: Sequence[bytes]) -> None:
         """Counts the records among `texts`, each the JSON of one record or of one CloudWatch event."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from tollbook.sources.reading import Estimate
 from tollbook.spend.query import Query
 from tollbook.spend.report import Report
 
@@ -17,6 +18,7 @@ class Question(msgspec.Struct, frozen=True):
 
     Attributes:
         by: the dimensions to group by, among the query's.
+        asker: who asks, as others may know him; empty where nobody is known.
         log_group: the CloudWatch log group meant.
         usual_log_group: the one that is meant where a question names none.
     """
@@ -25,6 +27,7 @@ class Question(msgspec.Struct, frozen=True):
     by: tuple[str, ...]
     log_group: str
     usual_log_group: str
+    asker: str = ""
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -44,13 +47,32 @@ Tell = Callable[[Stage], None]
 """Takes the latest stage, from any thread and as often as one likes."""
 
 
-class Asker(Protocol):
-    """Answers questions from logs."""
+class Prepared(Protocol):
+    """A question whose cost is known, and that is still to be answered.
 
-    async def ask(self, question: Question, tell: Tell) -> Report:
+    Attributes:
+        estimate: what reading will come to.
+    """
+
+    @property
+    def estimate(self) -> Estimate: ...
+
+    async def answer(self, tell: Tell) -> Report:
         """Reads what the question needs. The first stage it tells says what will be read.
 
         If it is cancelled, whatever reads for it stops soon.
+
+        Raises:
+            TollbookError: something cannot be read.
+        """
+        ...
+
+
+class Asker(Protocol):
+    """Answers questions from logs."""
+
+    async def prepare(self, question: Question) -> Prepared:
+        """Finds out what answering will take.
 
         Raises:
             TollbookError: what was asked makes no sense, or something cannot be read.

@@ -4,36 +4,43 @@ What of the records is theirs, `spend.report` decides. Here it is how large the 
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from tollbook.core.errors import SourceError, TollbookError, UsageError
 from tollbook.core.text import printable
 from tollbook.spend.report import Report
-from tollbook.tools.asking import Asker, Question, Stage, Tell
+from tollbook.tools.asking import Asker, Prepared, Question, Stage, Tell
 from tollbook.tools.sight import OutOfSight
 
 _log: Final = logging.getLogger(__name__)
 _WHOLE: Final = 100
 
 
-async def answer_to(question: Question, asker: Asker, tell: Tell) -> Report:
-    """What `asker` answers.
+async def prepare(question: Question, asker: Asker) -> Prepared:
+    """What `asker` prepares.
+
+    Raises:
+        TollbookError: as `asker` does; to who does not see all, without the names in it.
+    """
+    with _without_names(question):
+        return await asker.prepare(question)
+
+
+async def answer_to(question: Question, prepared: Prepared, tell: Tell) -> Report:
+    """What `prepared` answers.
 
     Raises:
         OutOfSight: the question names a principal, and no call that may be seen is of one.
-        TollbookError: as `asker` does; to who does not see all, without the names in it.
+        TollbookError: as `prepared` does; to who does not see all, without the names in it.
     """
     sight = question.query.sight
     if sight.is_all:
-        return await asker.ask(question, tell)
+        return await prepared.answer(tell)
     shares = _Shares(tell)
-    try:
-        report = await asker.ask(question, shares.tell)
-    except UsageError:
-        raise
-    except TollbookError as fault:
-        _log.warning("the logs cannot be read", extra={"reason": printable(str(fault))})
-        raise SourceError(_UNREADABLE) from fault
+    with _without_names(question):
+        report = await prepared.answer(shares.tell)
     if report.query.sight != sight:
         raise RuntimeError("the answer is to another question")
     shares.tell(Stage(_WHOLE, _WHOLE, ""))
@@ -44,6 +51,19 @@ async def answer_to(question: Question, asker: Asker, tell: Tell) -> Report:
             "Leave principal out to count them all. For others' calls ask whoever runs this server."
         )
     return report
+
+
+@contextmanager
+def _without_names(question: Question) -> Iterator[None]:
+    try:
+        yield
+    except UsageError:
+        raise
+    except TollbookError as fault:
+        if question.query.sight.is_all:
+            raise
+        _log.warning("the logs cannot be read", extra={"reason": printable(str(fault))})
+        raise SourceError(_UNREADABLE) from fault
 
 
 _UNREADABLE: Final = "The logs cannot be read just now; why was logged. Ask whoever runs this server."

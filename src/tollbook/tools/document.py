@@ -94,6 +94,7 @@ class UsageReport(BaseModel):
     unpriced: Unpriced
     rejected: Rejected
     duplicates: Count = Field(description="Records that came again and were not counted again; as `rejected`.")
+    unread: list[str] = Field(description="What could not be read, so that every figure is too low; empty if nothing.")
     notes: list[str] = Field(description="What to know before using the figures. Pass on what matters.")
     whole: Whole | None = Field(description="Where all groups can be read; null if they could not be kept.")
 
@@ -106,6 +107,7 @@ _LONGEST_LIST: Final = 40_000  # bytes
 def sized(report: Report) -> Document:
     """The report as a document without names and lists that no one could read, and so of pages that end."""
     whole = document(report)
+    unread = list(_first([printable(sentence) for sentence in whole["unread"]]))
     longest = min(_LONGEST_NAME, _LONGEST_ROW // max(1, len(report.by)))
     groups = [{name: _shortened(value, longest) for name, value in group.items()} for group in whole["groups"]]
     models, notes = whole["unpriced"]["models"], [printable(note) for note in whole["notes"]]
@@ -115,7 +117,13 @@ def sized(report: Report) -> Document:
     some_notes = list(_first(notes))
     if left := len(notes) - len(some_notes):
         some_notes.append(f"and {left:,} more notes")
-    return {**whole, "groups": groups, "unpriced": {**whole["unpriced"], "models": some_models}, "notes": some_notes}
+    return {
+        **whole,
+        "groups": groups,
+        "unpriced": {**whole["unpriced"], "models": some_models},
+        "unread": unread,
+        "notes": some_notes,
+    }
 
 
 def with_top(whole: Document, report: Report, top: int) -> Document:

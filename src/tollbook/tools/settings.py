@@ -1,14 +1,14 @@
 """What can be set about the tools."""
 
+from decimal import Decimal
 from typing import Final
 
 import msgspec
 
+from tollbook.sources.named import LOG_GROUP
 from tollbook.tools.sight import SightRules
 
 ALL_REGIONS: Final = "all"
-LOG_GROUP: Final = "/aws/bedrock/modelinvocations"
-"""Where Bedrock's model invocation logging writes if it is set up as AWS shows it."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -25,6 +25,8 @@ class Settings(msgspec.Struct, frozen=True):
         silence_s: seconds without a notice, at most.
         greeting_pause_s: seconds between two greetings of `multi-greet`.
         sight: who may see whose calls.
+        max_scan_usd: dollars above which a question is only answered if somebody says so.
+        max_scan_bytes: the same in bytes to be read; 0 for any number.
     """
 
     region: str = ALL_REGIONS
@@ -37,3 +39,5 @@ class Settings(msgspec.Struct, frozen=True):
     silence_s: float = 10
     greeting_pause_s: float = 1
     sight: SightRules = SightRules()
+    max_scan_usd: Decimal = Decimal("0.50")
+    max_scan_bytes: int = 0

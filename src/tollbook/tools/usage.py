@@ -6,7 +6,9 @@ from typing import Annotated, Any, Final
 
 import anyio.to_thread
 import msgspec
+from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.resolve import Elicit, Resolve
 from mcp_types import CallToolResult, TextContent
 from pydantic import BeforeValidator, Field
 
@@ -19,8 +21,9 @@ from tollbook.spend.render.plain import SECTIONS
 from tollbook.spend.report import Report
 from tollbook.spend.window import MOST_DAYS, last_days, zone_of
 from tollbook.tools.annotations import READS_ONLY
-from tollbook.tools.asking import Asker, Question
-from tollbook.tools.discretion import answer_to
+from tollbook.tools.asking import Asker, Prepared, Question
+from tollbook.tools.consent import HIGHEST, GoOn, consent_to
+from tollbook.tools.discretion import answer_to, prepare
 from tollbook.tools.document import UsageReport, sized, with_top
 from tollbook.tools.settings import ALL_REGIONS, Settings
 from tollbook.tools.shelf import Kept, Shelf, unreachable
@@ -131,10 +134,55 @@ Top = Annotated[
 ]
 
 
+class _Ready(msgspec.Struct, frozen=True):
+    """A question, and what answering it will take."""
+
+    question: Question
+    prepared: Prepared
+
+
+def _max_scan(highest: float) -> Any:
+    return Field(
+        title="Most dollars to spend on reading",
+        description="What AWS may charge for reading the logs. Above it the question is not answered but its cost is "
+        "told. Raise it only if whoever pays agrees.",
+        ge=0,
+        le=highest,
+        examples=[0.5, 2],
+    )
+
+
 def add_usage_report(
     server: MCPServer[Any], asker: Asker, shelf: Shelf, settings: Settings, now: Callable[[], datetime]
 ) -> None:
     """Offers the report."""
+    highest = float(settings.max_scan_usd * HIGHEST)
+    limit = float(settings.max_scan_usd)
+
+    async def prepared(
+        region: str,
+        log_group_name: str,
+        days: int,
+        aws_account_id: str,
+        tz: str,
+        group_by: str,
+        principal: str,
+        model: str,
+    ) -> _Ready:
+        by = dimensions_of(group_by, "group_by")
+        only = Filter("" if region == ALL_REGIONS else region, aws_account_id, principal.strip(), model.strip())
+        caller = current_caller()
+        sight = settings.sight.sight_to_ask_with(caller)
+        every = tuple(dict.fromkeys((*by, *SECTIONS.values())))
+        query = Query(last_days(days, now(), zone_of(tz)), every, only, sight)
+        question = Question(query, by, log_group_name, settings.log_group, caller.id)
+        return _Ready(question, await prepare(question, asker))
+
+    async def consent(
+        context: Context[Any, Any], ready: Annotated[_Ready, Resolve(prepared)], max_scan_usd: float
+    ) -> GoOn | Elicit[GoOn]:
+        sight = ready.question.query.sight
+        return consent_to(ready.prepared.estimate, sight, max_scan_usd, settings, context)
 
     @server.tool(
         name=USAGE_TOOL,
@@ -153,14 +201,16 @@ def add_usage_report(
         principal: Principal = "",
         model: ModelPart = "",
         top: Top = 20,
+        max_scan_usd: Annotated[float, _max_scan(highest)] = limit,
+        *,
+        ready: Annotated[_Ready, Resolve(prepared)],
+        consent: Annotated[ElicitationResult[GoOn], Resolve(consent)],
     ) -> Annotated[CallToolResult, UsageReport]:
-        by = dimensions_of(group_by, "group_by")
-        only = Filter("" if region == ALL_REGIONS else region, aws_account_id, principal.strip(), model.strip())
-        sight = settings.sight.sight_to_ask_with(current_caller())
-        every = tuple(dict.fromkeys((*by, *SECTIONS.values())))
-        query = Query(last_days(days, now(), zone_of(tz)), every, only, sight)
-        question = Question(query, by, log_group_name, settings.log_group)
-        report = await while_telling(context, settings, lambda tell: answer_to(question, asker, tell))
+        if not (isinstance(consent, AcceptedElicitation) and consent.data.go_on):
+            raise UsageError(
+                "Nothing was read, since nobody agreed to the cost. Ask for fewer days, and it costs less."
+            )
+        report = await while_telling(context, settings, lambda tell: answer_to(ready.question, ready.prepared, tell))
         place = "all regions" if region == ALL_REGIONS else region
         return await _answer(report, shelf, top, f"Past {days} days - {place}", settings.text_bytes)
 

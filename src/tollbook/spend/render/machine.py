@@ -40,6 +40,7 @@ def document(report: Report) -> dict[str, Any]:
         },
         "rejected": {"lines": sum(report.rejected.values()), "reasons": dict(report.rejected)},
         "duplicates": report.duplicates,
+        "unread": list(report.unread),
         "notes": list(report.notes),
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from tollbook.core.text import printable
-from tollbook.spend.render.words import NONE, cost, dollars, faults, percent, period, reasons
+from tollbook.spend.render.words import NONE, cost, dollars, faults, percent, period, reasons, total_cost
 from tollbook.spend.report import Group, Report
 
 SECTIONS = {"Daily Totals": "day", "Region Summary": "region", "Model Summary": "model", "User Summary": "principal"}
@@ -37,7 +37,7 @@ def head(report: Report, asked: str) -> list[str]:
         f"Total Cache Read Tokens: {total.cache_read}",
         f"Total Cache Write Tokens: {total.cache_write}",
         f"Total Errors: {total.errors}",
-        f"Total Cost: {cost(total)}",
+        f"Total Cost: {total_cost(report)}",
         f"Cache Hit Rate: {percent(total.cache_hit_rate or Decimal(0))}",
         f"Cache Saving: {'unpriced' if total.saving is None else dollars(total.saving)}",
     ]
@@ -72,7 +72,7 @@ def as_markdown(report: Report) -> str:
     lines = [
         f"## Amazon Bedrock spend, {period(report)}",
         "",
-        f"**{cost(total)}** for {total.calls:,} calls, {total.errors:,} errors{hit}.",
+        f"**{total_cost(report)}** for {total.calls:,} calls, {total.errors:,} errors{hit}.",
         "",
         f"| {' | '.join((*report.by, *_MEASURES))} | status |",
         f"|{' --- |' * len(report.by)}{' ---: |' * len(_MEASURES)} --- |",

@@ -14,7 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from tollbook.spend.pricing import Status
-from tollbook.spend.render.words import compact, cost, dollars, faults, percent, period, reasons, shown
+from tollbook.spend.render.words import (
+    compact,
+    cost,
+    dollars,
+    faults,
+    percent,
+    period,
+    reasons,
+    shown,
+    total_cost,
+)
 from tollbook.spend.report import Report, Sum
 
 # Eight hues that stay apart on black and on white, and for colour-blind eyes in neighbouring places.
@@ -61,7 +71,9 @@ def _footnotes(report: Report) -> Iterator[str]:
 
 def _heading(report: Report) -> Text:
     total = report.total
-    text = Text.assemble(("Amazon Bedrock spend", "bold"), (f"  {period(report)}\n", "dim"), (cost(total), "bold"))
+    text = Text.assemble(
+        ("Amazon Bedrock spend", "bold"), (f"  {period(report)}\n", "dim"), (total_cost(report), "bold")
+    )
     facts = []
     if total.usd and (days := len(report.days)) > 1:
         facts.append(f"{dollars(total.usd / days)}/day")

@@ -31,6 +31,12 @@ def cost(total: Sum) -> str:
     return f"{'~' if total.statuses - {Status.EXACT} else ''}{dollars(total.usd)}"
 
 
+def total_cost(report: Report) -> str:
+    """The cost of all that was read; `≥` too where something could not be."""
+    total = report.total
+    return f"≥{dollars(total.usd)}" if report.unread and total.usd is not None else cost(total)
+
+
 def plain(amount: Decimal | None) -> str | None:
     """`amount` in full, without an exponent or idle zeros: the form in which programs read money."""
     if amount is None:
@@ -45,6 +51,19 @@ def compact(count: int) -> str:
         if count >= size * 0.99995:  # what would be shown as 1000.0 of the next
             return f"{count / size:.1f}{unit}"
     return str(count)
+
+
+def rounded(amount: Decimal) -> Decimal:
+    """`amount` to two digits: as much as an estimate can tell."""
+    return amount and round(amount, 1 - amount.adjusted())
+
+
+def measure(bytes_: int) -> str:
+    """`3.21 GB`."""
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
+        if bytes_ >= size:
+            return f"{bytes_ / size:.3g} {unit}"
+    return f"{bytes_} bytes"
 
 
 def percent(share: Decimal) -> str:
@@ -70,7 +89,9 @@ def _moment(time: datetime) -> str:
 
 
 def faults(report: Report) -> Iterator[str]:
-    """What could not be priced or counted, a line each."""
+    """What could not be read, priced or counted, a line each."""
+    for sentence in report.unread:
+        yield f"not read: {printable(sentence)}"
     if entries := report.unpriced:
         calls, tokens = sum(entry.calls for entry in entries), sum(entry.tokens for entry in entries)
         yield f"unpriced: {calls:,} requests, {tokens:,} tokens"

@@ -1,0 +1,259 @@
+"""Questions to logs on AWS: which places are meant, what they hold, and what is told beside it."""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from tollbook.app.aws_settings import NONE, AwsSettings, cache_folder
+from tollbook.app.book import content_of, price_book
+from tollbook.core.errors import SourceError, UsageError
+from tollbook.core.text import printable
+from tollbook.sources.aws.access import Access
+from tollbook.sources.aws.buckets import Table, folders
+from tollbook.sources.aws.cloudwatch import LogGroup
+from tollbook.sources.aws.metrics import compared, coverage_of
+from tollbook.sources.aws.name_cache import NameCache, NamesFile
+from tollbook.sources.aws.names import resolve
+from tollbook.sources.aws.pace import Paces
+from tollbook.sources.named import CLOUDWATCH, Named
+from tollbook.sources.reading import Place, Stretch, Watch
+from tollbook.sources.survey import Findings, Scan, Spot, Survey, survey
+from tollbook.spend.model import Named as ModelNamed
+from tollbook.spend.model import read_names
+from tollbook.spend.query import Query
+from tollbook.spend.render.words import counted, dollars, measure
+from tollbook.spend.report import Report, report_of
+
+if TYPE_CHECKING:
+    from tollbook.sources.kept.days import KeptDays
+
+_MOST_PLACES: Final = 200
+_MEASURED_PLACES: Final = 8  # of which metrics are asked; each takes some requests
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Which of the places are meant.
+
+    Attributes:
+        region, account: empty for all.
+        log_group: empty for every one that is configured.
+        subject: who asks, as CloudTrail shall name him.
+    """
+
+    query: Query
+    region: str = ""
+    account: str = ""
+    log_group: str = ""
+    subject: str = ""
+    fresh: bool = False
+
+
+class AwsBook:
+    """Answers questions from logs on AWS. For any thread."""
+
+    def __init__(
+        self,
+        sources: Sequence[Named],
+        settings: AwsSettings,
+        *,
+        price_file: Path | None = None,
+        names_file: Path | None = None,
+        now: datetime | None = None,
+    ) -> None:
+        """Asks AWS for nothing yet.
+
+        Args:
+            sources: of one kind, and none of them files.
+            now: where questions are asked of another time than the present.
+
+        Raises:
+            UsageError: the list of accounts cannot be used.
+        """
+        self._sources, self._settings = tuple(sources), settings
+        self._price_file, self._names_file, self._now = price_file, names_file, now
+        self._access = Access(settings.listed(), settings.home_region or None)
+        self._paces = Paces()
+        self._found_names: NameCache = NamesFile(cache_folder() / "names.json")
+        self._kept: KeptDays | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def log_groups(self) -> tuple[str, ...]:
+        """Those that may be asked about; none where the logs lie elsewhere."""
+        return tuple(each.name for each in self._sources if each.kind in CLOUDWATCH)
+
+    def check(self) -> None:
+        """Looks at what every question needs, without asking AWS.
+
+        Raises:
+            TollbookError: prices, names, or the place for closed days cannot be used.
+        """
+        price_book(self._price_file)
+        self._names()
+        for region in self._settings.regions:
+            self._access.check_region(region)
+        self._closed_days()
+
+    def survey(self, asked: Asked, watch: Watch) -> Survey:
+        """Finds out what answering will take.
+
+        Raises:
+            TollbookError: what was asked makes no sense, or nothing can be read.
+            Halted: see `Watch`.
+        """
+        now, access, names = self._now or datetime.now(UTC), self._access.of(asked.subject), self._names()
+        spots = list(self._spots(asked, access, now, names, watch))
+        if len(spots) > _MOST_PLACES:
+            raise UsageError(f"{len(spots)} places are meant, and {_MOST_PLACES} are read at once. Name fewer regions.")
+        tags = self._settings.tags
+        return survey(asked.query, spots, self._closed_days(), tags, names, now, watch, fresh=asked.fresh)
+
+    def report(
+        self, surveyed: Survey, asked: Asked, by: tuple[str, ...], watch: Watch, always: Iterable[str] = ()
+    ) -> Report:
+        """Reads, and answers.
+
+        Args:
+            always: sentences for everyone, whoever he is.
+
+        Raises:
+            TollbookError: nothing can be read, or the prices cannot.
+            Halted: see `Watch`.
+        """
+        findings = surveyed.read(watch)
+        book, price_notes = price_book(self._price_file)
+        access = self._access.of(asked.subject)
+        names, name_notes = self._looked_up(findings, access, watch)
+        notes = [
+            *map(_told, findings.scans),
+            *self._coverage(surveyed, findings, access, watch),
+            *findings.notes,
+            *name_notes,
+            *price_notes,
+        ]
+        query = surveyed.query
+        said = (*findings.always, *always)
+        return report_of(findings.counted, query, by, book, names, notes, said, findings.unread)
+
+    def _spots(
+        self, asked: Asked, access: Access, now: datetime, names: Mapping[str, ModelNamed], watch: Watch
+    ) -> Iterator[Spot]:
+        for region in filter(None, (asked.region, *self._settings.regions)):
+            access.check_region(region)
+        if asked.region and self._settings.regions and asked.region not in self._settings.regions:
+            known = ", ".join(self._settings.regions)
+            raise UsageError(f"Region {asked.region} is not read here. There are {known}.")
+        for source in self._sources:
+            if source.kind in CLOUDWATCH:
+                if asked.log_group in ("", source.name):
+                    yield from self._groups(source, asked, access, now, names)
+            elif source.kind == "s3":
+                yield from folders(source.name, asked.region, asked.account, access, names, watch)
+            else:
+                yield Table(
+                    source.name,
+                    access,
+                    names,
+                    workgroup=self._settings.athena_workgroup,
+                    output=self._settings.athena_output,
+                    accounts=filter(None, (asked.account,)),
+                    regions=filter(None, (asked.region,)),
+                )
+
+    def _groups(
+        self, source: Named, asked: Asked, access: Access, now: datetime, names: Mapping[str, ModelNamed]
+    ) -> Iterator[Spot]:
+        accounts = (asked.account,) if asked.account else ("", *access.accounts.listed)
+        regions = (asked.region,) if asked.region else self._settings.regions or (access.home_region,)
+        for account in accounts:
+            for region in regions:
+                place = Place(account, region, source.name)
+                yield LogGroup(place, source.kind, access, self._paces, now, names)  # type: ignore[arg-type]
+
+    def _names(self) -> Mapping[str, ModelNamed]:
+        return {} if self._names_file is None else read_names(content_of(self._names_file), str(self._names_file))
+
+    def _closed_days(self) -> "KeptDays | None":
+        with self._lock:
+            where = self._settings.closed_days or f"sqlite:{cache_folder() / 'days.db'}"
+            if self._kept is None and where != NONE:
+                self._kept = self._opened(where)
+            return self._kept
+
+    def _opened(self, where: str) -> "KeptDays":
+        if where.startswith("s3://"):
+            from tollbook.sources.kept.s3 import S3Days
+
+            return S3Days(self._access.own_client("s3", self._access.home_region), where)
+        from tollbook.sources.kept.sqlite import SqliteDays
+
+        return SqliteDays(Path(where.removeprefix("sqlite:")))
+
+    def _looked_up(
+        self, findings: Findings, access: Access, watch: Watch
+    ) -> tuple[Mapping[str, ModelNamed], Sequence[str]]:
+        """What opaque model ids stand for: what the user says, else what AWS says."""
+        names = self._names()
+        if "names" not in self._settings.look_up:
+            return names, ()
+        ids = {row.key.model_id for row in findings.counted.rows()}
+        wanted = [id_ for id_ in ids if id_ not in names and id_.rpartition("/")[2] not in names]
+        found = resolve(
+            wanted, lambda place: access.client("bedrock", place), self._found_names, time.time, watch=watch
+        )
+        return {**found.names, **names}, found.notes
+
+    def _coverage(self, surveyed: Survey, findings: Findings, access: Access, watch: Watch) -> Iterator[str]:
+        """How much of what CloudWatch counts the logs hold, for log groups."""
+        window, now = surveyed.query.window, surveyed.now
+        if "metrics" not in self._settings.look_up or window.since is None or not self.log_groups:
+            return
+        stretch = Stretch(window.since, min(window.until or now, now.replace(second=0, microsecond=0)))
+
+        def sentence(scan: Scan) -> str:
+            try:
+                client = access.client("cloudwatch", scan.place)
+            except (SourceError, UsageError):
+                return ""
+            coverage = coverage_of(client, stretch, now, watch=watch)
+            return "" if coverage is None else compared(coverage, scan.place.region, scan.calls)
+
+        scans = findings.scans[:_MEASURED_PLACES]
+        with ThreadPoolExecutor(_MEASURED_PLACES) as threads:
+            yield from filter(None, threads.map(sentence, scans))
+
+
+def _told(scan: Scan) -> str:
+    """A sentence on what reading a place took."""
+    parts = []
+    if scan.engine:
+        cost = f", which cost {dollars(scan.usd)}" if scan.usd else ""
+        reason = f" ({scan.why})" if scan.why else ""
+        parts.append(
+            f"{measure(scan.bytes)} read by {scan.engine}{reason} in {counted(scan.requests, 'request')}{cost}"
+        )
+    if scan.kept:
+        parts.append(f"{counted(scan.kept, 'day')} taken from those kept")
+    return f"{printable(str(scan.place))}: {'; '.join(parts) or 'nothing to read'}"
+
+
+def estimated(surveyed: Survey) -> str:
+    """A sentence on what answering will take."""
+    estimate = surveyed.estimate
+    usd = dollars(estimate.usd) if estimate.usd else "no dollars"
+    minutes = estimate.seconds / 60
+    time_ = f"{minutes:.0f} minutes" if minutes >= 2 else f"{max(1, round(estimate.seconds))} s"
+    return f"about {measure(estimate.bytes)}, {usd} of AWS charges, {time_}"
+
+
+def is_within(surveyed: Survey, usd: Decimal, most_bytes: int) -> bool:
+    """Whether answering takes no more than that; 0 bytes are any number."""
+    estimate = surveyed.estimate
+    return estimate.usd <= usd and (not most_bytes or estimate.bytes <= most_bytes)

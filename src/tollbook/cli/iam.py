@@ -1,0 +1,107 @@
+"""`tollbook iam`."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from tollbook.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from tollbook.sources.aws.policy import Policy
+
+
+def iam(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    parser.description = "Prints the IAM policy that reading a source needs, and nothing beyond it. Asks AWS nothing."
+    parser.set_defaults(do=_iam)
+    parser.add_argument(
+        "source",
+        nargs="?",
+        default="",
+        metavar="SOURCE",
+        help="cloudwatch:LOG_GROUP (read either way), events:LOG_GROUP (FilterLogEvents alone), insights:LOG_GROUP "
+        "(Logs Insights alone), s3://BUCKET/PREFIX or athena:DATABASE.TABLE",
+    )
+    where = parser.add_argument_group("whose logs")
+    where.add_argument("--region", metavar="REGION", help="such as eu-west-1 (default: any)")
+    where.add_argument("--account", metavar="ACCOUNT", help="of twelve digits (default: any)")
+    where.add_argument("--kms-key", default="", metavar="ARN", help="the key that encrypts log files in S3")
+    athena = parser.add_argument_group("Athena")
+    athena.add_argument("--logs", default="", metavar="PLACE", help="s3://BUCKET/PREFIX that the table is laid over")
+    athena.add_argument(
+        "--results", default="", metavar="PLACE", help="s3://BUCKET/PREFIX for results, unless Athena keeps them itself"
+    )
+    athena.add_argument("--results-kms-key", default="", metavar="ARN", help="the key that encrypts them")
+    athena.add_argument("--workgroup", default="primary", metavar="NAME", help="(default: primary)")
+    also = parser.add_argument_group("what else is done")
+    also.add_argument("--names", action="store_true", help="look up the models behind opaque ids")
+    also.add_argument("--metrics", action="store_true", help="compare the logs with CloudWatch's metrics")
+    also.add_argument("--keep", default="", metavar="PLACE", help="keep days that are over in s3://BUCKET/PREFIX")
+    also.add_argument("--keep-kms-key", default="", metavar="ARN", help="the key that encrypts them")
+    also.add_argument(
+        "--assume", action="append", default=[], metavar="ROLE_ARN", help="assume this role; may be given several times"
+    )
+    trust = parser.add_argument_group("the trust policy of such a role, which is printed alone")
+    trust.add_argument("--trust", metavar="WHO", help="an account, or the ARN of a role or user that may assume it")
+    trust.add_argument("--external-id", default="", metavar="ID", help="that must be told on assuming it")
+
+
+def _iam(options: argparse.Namespace) -> int:
+    policy, notes = _trust(options) if options.trust is not None else _permissions(options)
+    print(policy.as_json())
+    for note in notes:
+        print(note, file=sys.stderr)
+    return 0
+
+
+def _trust(options: argparse.Namespace) -> "tuple[Policy, list[str]]":
+    from tollbook.sources.aws.policy import trust_policy
+
+    if options.source:
+        raise UsageError("--trust prints the trust policy alone. Ask for the permissions of SOURCE without it.")
+    policy = trust_policy(options.trust, options.external_id)
+    open_to = "Whoever in that account may assume roles may assume this one. Narrow it with --external-id ID."
+    return policy, [open_to] if options.trust.isdecimal() and not options.external_id else []
+
+
+def _permissions(options: argparse.Namespace) -> "tuple[Policy, list[str]]":
+    from tollbook.sources.aws.policy import ANY, policy_for
+
+    if options.external_id:
+        raise UsageError("--external-id belongs to --trust: whoever assumes a role needs no policy for it.")
+
+    def made(region: str, account: str) -> "Policy":
+        return policy_for(
+            options.source,
+            region=region,
+            account=account,
+            logs=options.logs,
+            results=options.results,
+            workgroup=options.workgroup,
+            logs_key=options.kms_key,
+            results_key=options.results_kms_key,
+            names=options.names,
+            metrics=options.metrics,
+            keep=options.keep,
+            keep_key=options.keep_kms_key,
+            assume=options.assume,
+        )
+
+    region, account = options.region or ANY, options.account or ANY
+    return made(region, account), list(_notes(options, made, region, account))
+
+
+def _notes(
+    options: argparse.Namespace, made: "Callable[[str, str], Policy]", region: str, account: str
+) -> Iterator[str]:
+    """What the policy assumes, where nothing was said."""
+    policy = made(region, account)
+    if options.region is None and policy != made("us-east-1", account):
+        yield "It holds for every region. Narrow it with --region REGION."
+    if options.account is None and policy != made(region, "0" * 12):
+        yield "It holds for logs of every account. Narrow it with --account ACCOUNT."
+    if options.source.startswith("athena:") and not options.results:
+        yield "It assumes that Athena keeps its results itself. If a bucket takes them, name it with --results PLACE."
+    if options.source.startswith(("s3://", "athena:")) and not options.kms_key:
+        yield "It assumes that no KMS key encrypts the log files. If one does, name it with --kms-key ARN."

@@ -1,0 +1,314 @@
+"""A question put to several places at once: what reading them will cost, then what they hold, kept days first."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from decimal import Decimal
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+
+from tollbook.core.errors import SourceError, StoreDown
+from tollbook.sources.kept.days import KeptDay, KeptDays, Key, counted_of, counts_alike, kept_of, key_of
+from tollbook.sources.plan import plan, whole_day
+from tollbook.sources.reading import Estimate, Place, Source, Stretch, Taken, Watch
+from tollbook.spend.ledger import ledger_query
+from tollbook.spend.model import Named
+from tollbook.spend.query import Query
+from tollbook.spend.tally import Counted
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_AT_ONCE: Final = 8  # places; each of them reads in parallel, too
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """The way in which a place is read, and why this one."""
+
+    source: Source
+    why: str
+
+
+class Spot(Protocol):
+    """A place, before it is known how to read it."""
+
+    @property
+    def place(self) -> Place: ...
+
+    def locate(self, watch: Watch) -> Place:
+        """The place, its account known.
+
+        Raises:
+            SourceError: it does not exist, or may not be looked at.
+        """
+        ...
+
+    def choose(self, stretches: Sequence[Stretch], watch: Watch) -> Choice:
+        """How to read `stretches` of it.
+
+        Raises:
+            SourceError: as `locate` does.
+        """
+        ...
+
+
+class Scan(msgspec.Struct, frozen=True):
+    """What reading took.
+
+    Attributes:
+        place: what was read, or taken from kept days.
+        engine, why: what read it, and why that did; empty where everything was kept.
+        days: whole days that were read.
+        kept: days that had been kept.
+        calls: that were served, among all that was found there.
+    """
+
+    place: Place
+    engine: str
+    why: str
+    bytes: int
+    requests: int
+    usd: Decimal
+    days: int
+    kept: int
+    calls: int
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """What was found.
+
+    Attributes:
+        scans: of each place that could be read.
+        notes: sentences for whoever sees all.
+        always: sentences that tell nothing of any record, for everyone.
+        unread: see `Report`.
+    """
+
+    counted: Counted
+    scans: tuple[Scan, ...]
+    notes: tuple[str, ...]
+    always: tuple[str, ...]
+    unread: tuple[str, ...]
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """What is to be done at one place.
+
+    Attributes:
+        found: kept days.
+        missing: days that are read to be kept.
+        anew: stretches that are read for this question alone.
+        choice: None where nothing is to be read.
+    """
+
+    place: Place
+    found: Mapping[Key, KeptDay]
+    missing: Mapping[Key, Stretch]
+    anew: Sequence[Stretch]
+    quarters: bool
+    choice: Choice | None
+    estimate: Estimate
+
+
+class _Outcome(msgspec.Struct, frozen=True):
+    """What a piece came to.
+
+    Attributes:
+        whole: the days that were read without a hole.
+    """
+
+    counted: Counted
+    scan: Scan
+    notes: tuple[str, ...]
+    unread: tuple[str, ...]
+    whole: Mapping[Key, KeptDay]
+
+
+class Survey(msgspec.Struct, frozen=True):
+    """A question whose cost is known, and that is still to be answered.
+
+    Attributes:
+        pieces: what will be done, place by place.
+        unread: sentences on the places that cannot be read.
+        notes: sentences for whoever sees all.
+    """
+
+    query: Query
+    pieces: tuple[Piece, ...]
+    unread: tuple[str, ...]
+    notes: tuple[str, ...]
+    kept: KeptDays | None
+    tags: tuple[str, ...]
+    names: Mapping[str, Named]
+    now: datetime
+
+    @property
+    def estimate(self) -> Estimate:
+        """What all of it will come to."""
+        parts = [piece.estimate for piece in self.pieces]
+        return Estimate(
+            bytes=sum(part.bytes for part in parts),
+            requests=sum(part.requests for part in parts),
+            usd=sum((part.usd for part in parts), Decimal(0)),
+            seconds=max((part.seconds for part in parts), default=0.0),  # places are read at the same time
+            basis="; ".join(dict.fromkeys(part.basis for part in parts if part.basis)),
+        )
+
+    def read(self, watch: Watch) -> Findings:
+        """Reads what no kept day tells, and answers.
+
+        Raises:
+            SourceError: no place could be read.
+            Halted: see `Watch`.
+        """
+        outcomes, faults = _at_each(self.pieces, lambda piece: self._outcome(piece, watch), watch)
+        if not outcomes:
+            raise SourceError(*_together([*self.unread, *faults]))
+        counted, notes = Counted(), [*self.notes]
+        always: list[str] = []
+        for outcome in outcomes:
+            counted.add(outcome.counted)
+            notes += outcome.notes
+        notes += self._keep(outcomes)
+        for piece in self.pieces:
+            always += piece.choice.source.blind_to if piece.choice else ()
+            always += (sentence for day in piece.found.values() for sentence in day.blind_to)
+        return Findings(
+            counted,
+            tuple(outcome.scan for outcome in outcomes),
+            tuple(dict.fromkeys(notes)),
+            tuple(dict.fromkeys(always)),
+            (*self.unread, *faults, *(sentence for outcome in outcomes for sentence in outcome.unread)),
+        )
+
+    def _outcome(self, piece: Piece, watch: Watch) -> _Outcome:
+        closed: Sequence[Taken] = ()
+        anew: Sequence[Taken] = ()
+        days = dict(piece.found)
+        whole: dict[Key, KeptDay] = {}
+        if piece.choice is not None:
+            source, missing = piece.choice.source, list(piece.missing.values())
+            if missing:
+                query = ledger_query(missing[0].since, missing[-1].until, self.tags, quarters=piece.quarters)
+                closed = source.read(missing, query, watch)
+            if piece.anew:
+                anew = source.read(piece.anew, self.query, watch)
+            for key, taken in zip(piece.missing, closed, strict=True):
+                days[key] = kept_of(
+                    taken, key, engine=source.engine, blind_to=source.blind_to, read_at=self.now, names=self.names
+                )
+                if not taken.unread:
+                    whole[key] = days[key]
+        counted = Counted()
+        for day in days.values():
+            counted.add(counted_of(day, self.query))
+        for taken in anew:
+            counted.add(taken.counted)
+        read = [*closed, *anew]
+        scan = Scan(
+            piece.place,
+            piece.choice.source.engine if piece.choice else "",
+            piece.choice.why if piece.choice else "",
+            bytes=sum(taken.bytes for taken in read),
+            requests=sum(taken.requests for taken in read),
+            usd=sum((taken.usd for taken in read), Decimal(0)),
+            days=len(closed),
+            kept=len(piece.found),
+            calls=sum(row.usage.calls for row in counted.rows()),
+        )
+        notes = [note for day in days.values() for note in day.notes] + [note for taken in anew for note in taken.notes]
+        unread = [sentence for taken in read for sentence in taken.unread]
+        return _Outcome(counted, scan, tuple(notes), tuple(unread), whole)
+
+    def _keep(self, outcomes: Iterable[_Outcome]) -> Iterator[str]:
+        """Keeps the days that were read; yields what cannot be done."""
+        whole = {key: day for outcome in outcomes for key, day in outcome.whole.items()}
+        if self.kept is not None and whole:
+            try:
+                self.kept.keep(whole)
+            except StoreDown as fault:
+                yield f"the days that were read could not be kept, and will be read again: {fault}"
+
+
+def survey(
+    query: Query,
+    spots: Sequence[Spot],
+    kept: KeptDays | None,
+    tags: Sequence[str],
+    names: Mapping[str, Named],
+    now: datetime,
+    watch: Watch,
+    *,
+    fresh: bool = False,
+) -> Survey:
+    """Finds out what answering `query` will take.
+
+    Args:
+        kept: holds the days that were read before; None if none are to be kept.
+        tags: the keys of request metadata that kept rows tell.
+        names: what opaque model ids stand for; a day that was counted without is read anew.
+        fresh: kept days are read anew, and kept anew.
+
+    Raises:
+        UsageError: the window has no beginning.
+        SourceError: no place can be read.
+        Halted: see `Watch`.
+    """
+    planned = plan(query, now, None if kept is None else tags)
+    notes: list[str] = []
+
+    def piece(spot: Spot) -> Piece:
+        place = spot.locate(watch)
+        keys = {key_of(place, day, planned.quarters, tags): whole_day(day) for day in planned.closed}
+        found: Mapping[Key, KeptDay] = {}
+        if kept is not None and keys and not fresh:
+            try:
+                found = {key: day for key, day in kept.find(list(keys)).items() if counts_alike(day, names)}
+            except StoreDown as fault:
+                notes.append(f"no kept days could be used: {fault}")
+        missing = {key: stretch for key, stretch in keys.items() if key not in found}
+        stretches = sorted([*missing.values(), *planned.anew])
+        if not stretches:
+            return Piece(place, found, {}, (), planned.quarters, None, Estimate())
+        choice = spot.choose(stretches, watch)
+        estimate = choice.source.estimate(stretches, watch)
+        return Piece(place, found, missing, planned.anew, planned.quarters, choice, estimate)
+
+    pieces, faults = _at_each(spots, piece, watch)
+    pieces = list({piece.place: piece for piece in pieces}.values())  # an account may be named twice
+    if not pieces:
+        raise SourceError(*_together(faults))
+    return Survey(query, tuple(pieces), tuple(faults), tuple(dict.fromkeys(notes)), kept, tuple(tags), names, now)
+
+
+def _at_each(items: Sequence[Item], work: Callable[[Item], Result], watch: Watch) -> tuple[list[Result], list[str]]:
+    """What `work` gives for each of `items`, done at the same time; and sentences on those that cannot be read.
+
+    Raises:
+        Halted: see `Watch`.
+    """
+    with ThreadPoolExecutor(_AT_ONCE, "tollbook-place") as threads:
+        futures = [threads.submit(work, item) for item in items]
+        try:
+            return _sorted_out(futures)
+        except BaseException:
+            watch.halt()  # what still reads stops; the pool waits for it
+            raise
+
+
+def _sorted_out(futures: Sequence["Future[Result]"]) -> tuple[list[Result], list[str]]:
+    results, faults = [], []
+    for future in futures:
+        try:
+            results.append(future.result())
+        except SourceError as fault:
+            faults.append(str(fault))
+    return results, list(dict.fromkeys(faults))
+
+
+def _together(faults: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """One error's message and what is more to it."""
+    if len(faults) == 1:
+        return faults[0], ()
+    return "None of the places can be read:", faults

@@ -13,7 +13,7 @@ _PATIENCE_S: Final = 0.5
 
 @contextmanager
 def reading() -> Iterator[Callable[[int, int], None]]:
-    """A function that is told the bytes read and the bytes in all."""
+    """A function that is told the bytes read and the bytes in all, 0 where that is not known."""
     columns = (TextColumn("Reading"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     # No thread of its own: it would be lost in the processes that are forked to read.
     bar = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
@@ -21,8 +21,8 @@ def reading() -> Iterator[Callable[[int, int], None]]:
     began = time.monotonic()
 
     def tell(done: int, total: int) -> None:
-        if total and time.monotonic() - began > _PATIENCE_S:
-            bar.update(task, completed=min(done, total), total=total)
+        if time.monotonic() - began > _PATIENCE_S:
+            bar.update(task, completed=min(done, total or done), total=total or None)
             bar.start()
             bar.refresh()
 

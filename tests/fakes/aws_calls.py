@@ -110,6 +110,8 @@ class AwsCalls:
                 return [f"{bucket}/{params['Key']}" if "Key" in params else bucket]
             case "logs":
                 return self._log_groups(operation, params, region)
+            case "athena" if "CatalogName" in params:
+                return [f"arn:aws:athena:{region}:{self._account}:datacatalog/{params['CatalogName']}"]
             case "athena":
                 group = params.get("WorkGroup", "primary")
                 return [f"arn:aws:athena:{region}:{self._account}:workgroup/{group}"]

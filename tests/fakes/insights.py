@@ -187,6 +187,7 @@ def serving_insights(fake: FakeInsights) -> Iterator[FakeInsights]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer in one piece: two of them wait for each other
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -237,6 +237,19 @@ def test_a_window_fits_rows_if_it_begins_and_ends_with_them(time: str, hours: bo
     assert is_on_grid(instant, quarters=True) is quarters
 
 
+def test_calls_that_differ_in_nothing_that_was_asked_are_one_row() -> None:
+    """Tiers that the log does not tell, and tags."""
+    records = [
+        call(operation=operation, requestMetadata={"team": team}, tokens=(10, 1))
+        for operation in ("Converse", "InvokeModel")
+        for team in ("search", "ads")
+    ]
+    rows = ledger(records, datetime(2026, 11, 20, tzinfo=UTC), TAGS, False)
+    assert len(rows) == 4
+    (row,) = folded(rows, Query(Window(None, None, zone_of("UTC")), ("day", "model")), TAGS).rows()
+    assert (row.usage.calls, row.usage.input, row.usage.output) == (4, 40, 4)
+
+
 def test_rows_that_were_read_without_tags_have_none() -> None:
     (row,) = ledger([call(requestMetadata={"team": "search"})], datetime(2026, 11, 20, tzinfo=UTC), (), False)
     (blind,) = folded([row], Query(Window(None, None, zone_of("UTC")), ("tag:team",)), TAGS).rows()

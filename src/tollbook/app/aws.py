@@ -78,7 +78,7 @@ class AwsBook:
         """
         self._sources, self._settings = tuple(sources), settings
         self._price_file, self._names_file, self._now = price_file, names_file, now
-        self._access = Access(settings.listed(), settings.home_region or None)
+        self._access = Access(settings.listed(), settings.home_region or next(iter(settings.regions), None))
         self._paces = Paces()
         self._found_names: NameCache = NamesFile(cache_folder() / "names.json")
         self._kept: KeptDays | None = None
@@ -150,12 +150,13 @@ class AwsBook:
         if asked.region and self._settings.regions and asked.region not in self._settings.regions:
             known = ", ".join(self._settings.regions)
             raise UsageError(f"Region {asked.region} is not read here. There are {known}.")
+        regions = (asked.region,) if asked.region else self._settings.regions
         for source in self._sources:
             if source.kind in CLOUDWATCH:
                 if asked.log_group in ("", source.name):
                     yield from self._groups(source, asked, access, now, names)
             elif source.kind == "s3":
-                yield from folders(source.name, asked.region, asked.account, access, names, watch)
+                yield from folders(source.name, regions, asked.account, access, names, watch)
             else:
                 yield Table(
                     source.name,
@@ -164,7 +165,7 @@ class AwsBook:
                     workgroup=self._settings.athena_workgroup,
                     output=self._settings.athena_output,
                     accounts=filter(None, (asked.account,)),
-                    regions=filter(None, (asked.region,)),
+                    regions=regions,
                 )
 
     def _groups(

@@ -156,7 +156,7 @@ def report_from_aws(
         def add(bytes_: int, _records: int) -> None:
             nonlocal done
             done += bytes_
-            progress(done, max(total, done))
+            progress(done, total and max(total, done))
 
         watch = Watch(add)
         return book.report(surveyed, asked, by, watch)

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from tollbook.core.errors import UsageError
@@ -66,7 +65,7 @@ def _trust(options: argparse.Namespace) -> "tuple[Policy, list[str]]":
 
 
 def _permissions(options: argparse.Namespace) -> "tuple[Policy, list[str]]":
-    from tollbook.sources.aws.policy import ANY, policy_for
+    from tollbook.sources.aws.policy import ANY, narrowed, policy_for
 
     if options.external_id:
         raise UsageError("--external-id belongs to --trust: whoever assumes a role needs no policy for it.")
@@ -88,20 +87,15 @@ def _permissions(options: argparse.Namespace) -> "tuple[Policy, list[str]]":
             assume=options.assume,
         )
 
-    region, account = options.region or ANY, options.account or ANY
-    return made(region, account), list(_notes(options, made, region, account))
-
-
-def _notes(
-    options: argparse.Namespace, made: "Callable[[str, str], Policy]", region: str, account: str
-) -> Iterator[str]:
-    """What the policy assumes, where nothing was said."""
-    policy = made(region, account)
-    if options.region is None and policy != made("us-east-1", account):
-        yield "It holds for every region. Narrow it with --region REGION."
-    if options.account is None and policy != made(region, "0" * 12):
-        yield "It holds for logs of every account. Narrow it with --account ACCOUNT."
+    region, account = narrowed(options.source, options.region or ANY, options.account or ANY)
+    policy, notes = made(region, account), []
+    if region == ANY and policy != made("us-east-1", account):
+        notes.append("It holds for every region. Narrow it with --region REGION.")
+    if account == ANY and policy != made(region, "0" * 12):
+        notes.append("It holds for logs of every account. Narrow it with --account ACCOUNT.")
     if options.source.startswith("athena:") and not options.results:
-        yield "It assumes that Athena keeps its results itself. If a bucket takes them, name it with --results PLACE."
+        bucket = "If a bucket takes them, name it with --results PLACE."
+        notes.append(f"It assumes that Athena keeps its results itself. {bucket}")
     if options.source.startswith(("s3://", "athena:")) and not options.kms_key:
-        yield "It assumes that no KMS key encrypts the log files. If one does, name it with --kms-key ARN."
+        notes.append("It assumes that no KMS key encrypts the log files. If one does, name it with --kms-key ARN.")
+    return policy, notes

@@ -183,18 +183,12 @@ class Survey(msgspec.Struct, frozen=True):
         )
 
     def _outcome(self, piece: Piece, watch: Watch) -> _Outcome:
-        closed: Sequence[Taken] = ()
-        anew: Sequence[Taken] = ()
         days = dict(piece.found)
         whole: dict[Key, KeptDay] = {}
+        closed, anew, faults = self._taken(piece, watch)
         if piece.choice is not None:
-            source, missing = piece.choice.source, list(piece.missing.values())
-            if missing:
-                query = ledger_query(missing[0].since, missing[-1].until, self.tags, quarters=piece.quarters)
-                closed = source.read(missing, query, watch)
-            if piece.anew:
-                anew = source.read(piece.anew, self.query, watch)
-            for key, taken in zip(piece.missing, closed, strict=True):
+            source = piece.choice.source
+            for key, taken in zip(piece.missing, closed, strict=False):  # none of them where nothing could be read
                 days[key] = kept_of(
                     taken, key, engine=source.engine, blind_to=source.blind_to, read_at=self.now, names=self.names
                 )
@@ -218,8 +212,32 @@ class Survey(msgspec.Struct, frozen=True):
             calls=sum(row.usage.calls for row in counted.rows()),
         )
         notes = [note for day in days.values() for note in day.notes] + [note for taken in anew for note in taken.notes]
-        unread = [sentence for taken in read for sentence in taken.unread]
+        unread = [*faults, *(sentence for taken in read for sentence in taken.unread)]
         return _Outcome(counted, scan, tuple(notes), tuple(unread), whole)
+
+    def _taken(self, piece: Piece, watch: Watch) -> tuple[Sequence[Taken], Sequence[Taken], list[str]]:
+        """What is read at a place, of days to keep and of other stretches; and what of it could not be.
+
+        Raises:
+            SourceError: there is nothing, read or kept.
+            Halted: see `Watch`.
+        """
+        if piece.choice is None:
+            return (), (), []
+        # Of the window sources look at nothing but the zone.
+        ledger = ledger_query(self.now, self.now, self.tags, quarters=piece.quarters)
+        taken: list[Sequence[Taken]] = []
+        faults: list[SourceError] = []
+        for stretches, query in ((list(piece.missing.values()), ledger), (piece.anew, self.query)):
+            try:
+                taken.append(piece.choice.source.read(stretches, query, watch) if stretches else ())
+            except SourceError as fault:
+                taken.append(())
+                faults.append(fault)
+        closed, anew = taken
+        if faults and not (closed or anew or piece.found):
+            raise faults[0]
+        return closed, anew, [str(fault) for fault in faults]
 
     def _keep(self, outcomes: Iterable[_Outcome]) -> Iterator[str]:
         """Keeps the days that were read; yields what cannot be done."""

@@ -12,7 +12,7 @@ from tests.fakes.athena import FakeAthena, athena
 from tests.logs import ACCOUNT
 from tests.sources.aws.delivered import DAYS, NAMES, QUESTIONS, REGION, from_files, make_log, reported, together
 from tollbook.sources.aws.athena import Athena
-from tollbook.sources.aws.athena_sql import table_definition, table_of
+from tollbook.sources.aws.athena_table import table_definition, table_of
 from tollbook.sources.aws.delivery import delivery_of
 from tollbook.sources.reading import Place, Watch
 

@@ -144,6 +144,7 @@ def long_and_odd() -> list[Event]:
         call(
             body={"trace": {"promptRouter": {"invokedModelId": "anthropic.claude-3-haiku-20240307-v1:0"}}}, model=ROUTER
         ),
+        call(body={}, model=""),
         call(body={}, arn=None),
         call(body={}, arn="not an ARN"),
         call(body={}, arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/rag-api"),
@@ -328,8 +329,7 @@ def test_counts_that_insights_does_not_find_are_counted(insights: Make) -> None:
     _, source = insights([event_of(seen), event_of(embedding), spaced], {"parses": False})
     [taken] = source.read([day(0)], over("tier"), Hurried())
     assert taken.notes == (
-        f"1 records unread by Logs Insights: of the 3 calls of 2026-11-18 in {PLACE}, so many have token counts that it"
-        " did not find",
+        f"records unread by Logs Insights: 1 of the 3 calls of 2026-11-18 in {PLACE} have token counts that it did not find",
     )
     assert not taken.unread
     # Nor can it know that no tier came before the place where it stopped.

@@ -385,6 +385,14 @@ def test_an_account_that_may_not_be_asked_is_asked_nothing(bedrock: Bedrock, cal
     assert bedrock.asked == []
 
 
+def test_a_fault_of_our_own_is_not_swallowed() -> None:
+    def client_of(place: Place) -> Any:
+        raise LookupError(place.region)
+
+    with pytest.raises(LookupError, match="eu-west-1"):
+        resolve([PROFILE], client_of, MemoryNames(), lambda: NOW)
+
+
 @pytest.mark.parametrize("fault", ["ThrottlingException", "ServiceUnavailableException"])
 def test_what_fails_for_a_moment_is_tried_again_a_little_later(bedrock: Bedrock, asking: Asking, fault: str) -> None:
     bedrock.answers[PROFILE] = profile(HAIKU, "eu-west-1")

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.logs import ACCOUNT, SONNET, call, lines
-from tests.sources.kept.conftest import DAY, NOON, PLACE, a_day, kept_days, row_of
+from tests.sources.kept.conftest import DAY, DAY_S, NOON, PLACE, a_day, kept_days, row_of
 from tollbook.sources.kept.days import (
     LARGEST,
     KeptDay,
@@ -39,6 +39,7 @@ from tollbook.spend.window import Window, zone_of
 
 KEY: Final = key_of(PLACE, DAY, False, ("team",))
 MIDNIGHT: Final = datetime(2026, 11, 20, tzinfo=UTC)
+MIDNIGHT_S: Final = int(MIDNIGHT.timestamp())
 WHOLE: Final = Window(MIDNIGHT, MIDNIGHT + timedelta(days=1), zone_of("UTC"))
 PROFILE: Final = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:application-inference-profile/abc"
 Logged = Callable[[], str]
@@ -180,6 +181,13 @@ class TestBytes:
         assert again(day, key) == day
         assert encoded(key, day) == encoded(key, again(day, key))
 
+    def test_tell_neither_when_they_were_written_nor_in_what_order_things_were_counted(self) -> None:
+        numbers = [(Reason.NOT_JSON, 1), (Reason.BAD_TIMESTAMP, 2)]
+        days = [msgspec.structs.replace(a_day(KEY), rejected=dict(each)) for each in (numbers, numbers[::-1])]
+        one, other = (encoded(KEY, day) or b"" for day in days)
+        assert one == other
+        assert one[28:32] == bytes(4)  # RFC 1952 §2.3.1: MTIME = 0 means no time stamp is available
+
     def test_of_many_rows_are_few(self) -> None:
         blob = encoded(KEY, a_day(KEY, rows=20_000))
         assert blob is not None
@@ -225,7 +233,11 @@ class TestBytes:
         assert decoded(KEY, b"tollday2" + blob[8:]) is None
 
     def test_that_swell_are_given_up_in_time(self) -> None:
-        assert decoded(KEY, enveloped(bytes(LARGEST + 1))) is None
+        written = opened(encoded(KEY, a_day(KEY)) or b"")
+        written[1]["notes"] = ["x" * LARGEST]
+        blob = enveloped(msgspec.msgpack.encode(written))
+        assert len(blob) < LARGEST // 100
+        assert decoded(KEY, blob) is None
 
     @pytest.mark.parametrize(
         ("column", "changed"),
@@ -272,21 +284,19 @@ class TestADayThatCannotBeKept:
     KIND: Final = (False, "m", None, "", 0, "", "who", None, None, None, None, ("t",))
 
     @pytest.mark.parametrize(
-        ("usage", "who", "day", "quarter"),
+        ("usage", "key"),
         [
-            (Usage(2**64), "a", DAY, 0),
-            (Usage(1), "half a character: \ud83d", DAY, 0),
-            (Usage(1), "a", DAY - timedelta(days=1), 0),
-            (Usage(1), "a", DAY, 96),
-            (Usage(1), "a", DAY, 0.5),
+            (Usage(2**64), {}),
+            (Usage(1), {"who": "half a character: \ud83d"}),
+            (Usage(1), {"utc_day": DAY.toordinal() - 1}),
+            (Usage(1), {"start": MIDNIGHT_S - 900}),
+            (Usage(1), {"start": MIDNIGHT_S + DAY_S}),
+            (Usage(1), {"start": MIDNIGHT_S + 450}),
         ],
     )
-    def test_is_left_out_and_told_of(self, usage: Usage, who: str, day: date, quarter: Any, logged: Logged) -> None:
-        kind = (*self.KIND[:6], who, *self.KIND[7:])
-        row = row_of(day, 0, kind, usage, 1)
-        midnight = row.key.start
-        key = msgspec.structs.replace(row.key, start=int(midnight + 900 * quarter))
-        strange = msgspec.structs.replace(row, key=key)
+    def test_is_left_out_and_told_of(self, usage: Usage, key: dict[str, Any], logged: Logged) -> None:
+        row = row_of(DAY, 0, self.KIND, usage, 1)
+        strange = msgspec.structs.replace(row, key=msgspec.structs.replace(row.key, **key))
         assert encoded(KEY, msgspec.structs.replace(a_day(KEY), rows=(strange,))) is None
         assert f"The day {KEY.name} is not kept" in logged()
 

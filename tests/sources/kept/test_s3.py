@@ -74,7 +74,7 @@ def test_a_bucket_that_does_not_exist_is_told_of(s3: Any) -> None:
     days = S3Days(s3, "s3://not-there/days", pauses=())
     asks: list[Callable[[], object]] = [lambda: days.find([KEY]), lambda: days.keep({KEY: a_day(KEY)})]
     for ask in asks:
-        with pytest.raises(StoreDown, match="s3://not-there/days"):
+        with pytest.raises(StoreDown, match=r"s3://not-there/days lies in a bucket that does not exist\. Make it"):
             ask()
 
 
@@ -131,7 +131,9 @@ class TestWhatS3MayAnswer:
 
     def test_a_day_that_may_not_be_written_is_told_of_with_the_permission(self, stub: Stubber) -> None:
         stub.add_client_error("put_object", "AccessDenied", "no s3:PutObject", 403)
-        with pytest.raises(StoreDown, match="s3:PutObject"):
+        with pytest.raises(
+            StoreDown, match=r"s3://kept/days may not be written\. Allow s3:PutObject on what lies there"
+        ):
             self.days(stub).keep({KEY: a_day(KEY)})
 
     @pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("InternalError", 500)])

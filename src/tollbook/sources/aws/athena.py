@@ -15,7 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tollbook.core.errors import SourceError
 from tollbook.sources.aws.athena_rows import Answer, asked_by, counted_of
 from tollbook.sources.aws.athena_scope import scope_of, sizes
-from tollbook.sources.aws.athena_sql import columns_of, question, table_of
+from tollbook.sources.aws.athena_sql import columns_of, question
+from tollbook.sources.aws.athena_table import table_of
 from tollbook.sources.aws.athena_trouble import failed, refused
 from tollbook.sources.aws.delivery import NOT_LATER
 from tollbook.sources.aws.patience import Losses, abreast, patiently
@@ -86,7 +87,7 @@ class Athena:
         Args:
             client: boto3's for Athena.
             s3: boto3's for S3, to see beforehand how much there is to scan.
-            table: as `athena_sql.table_definition` makes it.
+            table: as `athena_table.table_definition` makes it.
             output: where Athena writes its results, `s3://bucket/prefix/`; empty where the workgroup says it.
             names: what opaque model ids stand for.
             accounts, regions: whose logs are read; all if none are given. A table that was made without them needs

@@ -8,12 +8,12 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tollbook.core.errors import SourceError, UsageError
-from tollbook.sources.aws.athena_sql import ACCOUNT, REGION, Table
+from tollbook.sources.aws.athena_table import ACCOUNT, REGION, Table
 from tollbook.sources.aws.athena_trouble import incomplete, refused
 from tollbook.sources.aws.delivery import Delivery, delivery_of, hours_of
 from tollbook.sources.aws.patience import abreast, patiently
 from tollbook.sources.aws.s3_objects import pages
-from tollbook.sources.aws.s3_trouble import told
+from tollbook.sources.aws.trouble import translated
 from tollbook.sources.reading import Place, Stretch, Watch
 
 _MOST_FOLDERS: Final = 500
@@ -121,7 +121,7 @@ def sizes(client: Any, scope: Scope, stretches: Sequence[Stretch], place: Place,
     bucket = scope.delivery.bucket
 
     def weigh(folder: str) -> None:
-        with told(Place(place.account, place.region, scope.delivery.name), bucket, "s3:ListBucket"):
+        with translated(Place(place.account, place.region, scope.delivery.name), "s3:ListBucket"):
             listed = list(pages(client, bucket, folder, watch, deep=True))
         found[folder] = sum(one.size for page in listed for one in page.objects)
         requests.append(len(listed))

@@ -1,169 +1,26 @@
-"""What Athena is told: how Bedrock's logs lie in S3, and the one question that is put to them. Pure text.
+"""The one question that is put to Athena, as SQL. Pure text.
 
 Nothing that a caller writes gets into it but the names of tables and the keys of tags, which are checked and quoted.
 
-Sources:
-    https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-types.html
-    https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
-    https://docs.aws.amazon.com/athena/latest/ug/functions-env3.html
+Source: https://docs.aws.amazon.com/athena/latest/ug/functions-env3.html
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
 from tollbook.core.errors import UsageError
-from tollbook.sources.aws.delivery import KIND, Delivery, hours_of, is_account, is_region
+from tollbook.sources.aws.athena_body import INVOKED, ONE_HOUR, TIER
+from tollbook.sources.aws.athena_table import ACCOUNT, HOUR, REGION, Table
+from tollbook.sources.aws.delivery import KIND, hours_of, is_account, is_region
 from tollbook.sources.reading import Stretch
 from tollbook.spend.record import Reason
-from tollbook.spend.usage import CONTEXT_STEPS, UNSEEN
+from tollbook.spend.usage import CONTEXT_STEPS
 
-ACCOUNT: Final = "log_account"
-REGION: Final = "log_region"
-HOUR: Final = "log_hour"
-"""The partitions. They are named unlike any field of a record, which has a `region` of its own."""
-
-_TEXT: Final = "string"
-_COLUMNS: Final[Mapping[str, str | Mapping[str, str]]] = {
-    "timestamp": _TEXT,
-    "accountId": _TEXT,
-    "region": _TEXT,
-    "requestId": _TEXT,
-    "operation": _TEXT,
-    "modelId": _TEXT,
-    "inferenceRegion": _TEXT,
-    "errorCode": _TEXT,
-    "identity": {"arn": _TEXT},
-    "requestMetadata": "map<string,string>",
-    # Counts as text: one that is no number then costs its record, and not the whole query.
-    "input": {"inputTokenCount": _TEXT, "cacheReadInputTokenCount": _TEXT, "cacheWriteInputTokenCount": _TEXT},
-    "output": {"outputTokenCount": _TEXT, "outputBodyJson": _TEXT},
-}
-"""The fields of a record that are needed, and their types; of those that hold others, the types of these."""
-
-FIRST_DAY: Final = date(2023, 9, 28)
-"""Bedrock began: https://aws.amazon.com/blogs/aws/amazon-bedrock-is-now-generally-available-build-and-scale-generative-ai-applications-with-foundation-models/"""
-
-# https://docs.aws.amazon.com/athena/latest/ug/tables-databases-columns-names.html
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,254}")
-# What a key of S3 may hold without meaning something else in a statement or in a template of locations.
-_PREFIX: Final = re.compile(r"[A-Za-z0-9!_.()=+,@:/ -]*")
 _KEY_BYTES: Final = 256
 """Of a key of request metadata: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html"""
-
-
-class Table(msgspec.Struct, frozen=True):
-    """A table of Athena."""
-
-    database: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.database}.{self.name}"
-
-
-def table_of(database: str, name: str) -> Table:
-    """
-    Raises:
-        UsageError: it cannot be the name of a table.
-    """
-    for text, what in ((database, "database"), (name, "table")):
-        if not _NAME.fullmatch(text):
-            message = f"{text!a} cannot be the name of a {what} in Athena. Use letters, digits and underscores."
-            raise UsageError(message)
-    return Table(database.lower(), name.lower())
-
-
-def table_definition(
-    table: Table,
-    delivery: Delivery,
-    *,
-    accounts: Sequence[str] = (),
-    regions: Sequence[str] = (),
-    since: date = FIRST_DAY,
-) -> str:
-    """The statement that makes a table of the logs that Bedrock delivers to a bucket.
-
-    Its partitions are computed from the question, so nothing need be added as time goes by.
-
-    Args:
-        accounts, regions: whose logs lie there; if none are given, a question has to name them.
-        since: the first day of UTC that has logs.
-
-    Raises:
-        UsageError: something given cannot be.
-    """
-    accounts, regions = (
-        accounts or [delivery.account][: bool(delivery.account)],
-        regions or [delivery.region][: bool(delivery.region)],
-    )
-    for account in accounts:
-        if not is_account(account):
-            raise UsageError(f"{account!a} is no account of AWS. An account's id has twelve digits.")
-    for region in regions:
-        if not is_region(region):
-            raise UsageError(f"{region!a} is no region of AWS. Write it as in eu-west-1.")
-    if not _PREFIX.fullmatch(delivery.prefix):
-        raise UsageError(
-            f"Athena cannot be told of {delivery.name!a}: its prefix holds characters that mean something."
-        )
-    root = f"s3://{delivery.bucket}/{delivery.root}"
-    properties = {
-        "projection.enabled": "true",
-        **_projection(ACCOUNT, accounts),
-        **_projection(REGION, regions),
-        f"projection.{HOUR}.type": "date",
-        f"projection.{HOUR}.format": "yyyy/MM/dd/HH",
-        f"projection.{HOUR}.range": f"{since:%Y/%m/%d}/00,NOW",
-        f"projection.{HOUR}.interval": "1",
-        f"projection.{HOUR}.interval.unit": "HOURS",
-        "storage.location.template": f"{root}${{{ACCOUNT}}}/{KIND}/${{{REGION}}}/${{{HOUR}}}/",
-    }
-    # Keys as they are written: those of tags differ by case, and bodies may hold two that differ in nothing else.
-    reading = {"case.insensitive": "false", "ignore.malformed.json": "true", **_mappings()}
-    columns = ",\n".join(f"  `{name.lower()}` {_type(kind)}" for name, kind in _COLUMNS.items())
-    return f"""\
-CREATE EXTERNAL TABLE IF NOT EXISTS `{table.database}`.`{table.name}` (
-{columns}
-)
-PARTITIONED BY (`{ACCOUNT}` string, `{REGION}` string, `{HOUR}` string)
-ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
-WITH SERDEPROPERTIES (
-{_listed(reading)}
-)
-LOCATION '{root}'
-TBLPROPERTIES (
-{_listed(properties)}
-)
-"""
-
-
-def _projection(column: str, values: Sequence[str]) -> dict[str, str]:
-    if not values:
-        return {f"projection.{column}.type": "injected"}
-    return {f"projection.{column}.type": "enum", f"projection.{column}.values": ",".join(dict.fromkeys(values))}
-
-
-def _mappings() -> dict[str, str]:
-    """Columns are named in small letters only."""
-    names = list(_COLUMNS)
-    names += [name for kind in _COLUMNS.values() if not isinstance(kind, str) for name in kind]
-    return {f"mapping.{name.lower()}": name for name in names if name != name.lower()}
-
-
-def _type(kind: str | Mapping[str, str]) -> str:
-    if isinstance(kind, str):
-        return kind
-    return f"struct<{','.join(f'{name.lower()}:{inner}' for name, inner in kind.items())}>"
-
-
-def _listed(properties: Mapping[str, str]) -> str:
-    return ",\n".join(f"  '{name}' = '{value}'" for name, value in properties.items())
-
-
 _COUNTS: Final = {"text_in": "fresh", "text_out": "output", "text_read": "cache_read", "text_write": "cache_write"}
 _MOST_TOKENS: Final = 10**12  # as `spend.record` has it
 _GROSS: Final = "cache_read + cache_write > 0 AND fresh >= cache_read + cache_write"
@@ -187,62 +44,6 @@ def _is_no_count(text: str) -> str:
 def _step(prompt: str) -> str:
     steps = " ".join(f"WHEN {prompt} > {step} THEN {step}" for step in reversed(CONTEXT_STEPS))
     return f"CASE {steps} ELSE 0 END"
-
-
-# What a body tells, as `spend.body` reads it: a body may be the list of its parts, and each part may hold what it
-# tells at a lower level. The first that tells something counts.
-_PARTS: Final = "CASE WHEN body LIKE '[%' THEN CAST(json_parse(body) AS ARRAY(JSON)) ELSE ARRAY[json_parse(body)] END"
-_LEVELS: Final = (
-    f"flatten(transform({_PARTS}, part -> ARRAY[part, json_extract(part, '$.message'), "
-    "json_extract(part, '$.metadata'), json_extract(part, '$.response')]))"
-)
-
-
-def _first_told(told: str) -> str:
-    """
-    Args:
-        told: what a `lvl` tells; NULL where it tells nothing.
-    """
-    return f"try(element_at(filter(transform({_LEVELS}, lvl -> {told}), told -> told IS NOT NULL), 1))"
-
-
-def _of_level(path: str) -> str:
-    return f"json_extract_scalar(lvl, '$.{path}')"
-
-
-def _is(what: str, path: str) -> str:
-    """Whether there is an object, `{`, or a list, `[`."""
-    return f"json_format(json_extract(lvl, '$.{path}')) LIKE '{what}%'"
-
-
-def _tokens_at(path: str) -> str:
-    """What there is above 0."""
-    return f"CASE WHEN try_cast({_of_level(path)} AS bigint) > 0 THEN try_cast({_of_level(path)} AS bigint) ELSE 0 END"
-
-
-_MOST_LIFETIMES: Final = 4  # there are two: five minutes and an hour
-_LIFETIMES: Final = " + ".join(
-    f"CASE WHEN {_of_level(f'usage.cacheDetails[{place}].ttl')} = '1h' "
-    f"THEN {_tokens_at(f'usage.cacheDetails[{place}].inputTokens')} ELSE 0 END"
-    for place in range(_MOST_LIFETIMES)
-)
-_ONE_HOUR: Final = (
-    f"CASE WHEN {_is('{', 'usage.cache_creation')} THEN {_tokens_at('usage.cache_creation.ephemeral_1h_input_tokens')} "
-    f"WHEN {_is('[', 'usage.cacheDetails')} THEN {_LIFETIMES} END"
-)
-_INVOKED: Final = f"nullif({_of_level('trace.promptRouter.invokedModelId')}, '')"
-_TIER_KEYS: Final = ("serviceTier", "service_tier")
-_TIER_TOLD: Final = (
-    f"nullif(CASE WHEN {_is('{', 'serviceTier')} THEN {_of_level('serviceTier.type')} "
-    f"ELSE {_of_level('service_tier')} END, '')"
-)
-_HIDES_TIER: Final = "coalesce(operation, '') IN ('', 'InvokeModel', 'InvokeModelWithResponseStream')"
-# Most bodies tell no tier, and then need not be taken apart.
-_MAY_TELL: Final = " OR ".join(("body LIKE '[%'", *(f"strpos(body, '\"{key}\"') > 0" for key in _TIER_KEYS)))
-_TIER: Final = (
-    f"CASE WHEN body IS NULL OR {_HIDES_TIER} THEN '{UNSEEN}' "
-    f"WHEN {_MAY_TELL} THEN coalesce({_first_told(_TIER_TOLD)}, '') ELSE '' END"
-)
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -339,12 +140,12 @@ def question(
         "inferenceregion": "inferenceregion",
         "operation": "operation",
         "errorcode": "errorcode",
-        "tier": _TIER,
+        "tier": TIER,
         "context": _step("fresh + cache_read + cache_write"),
         "context_net": f"CASE WHEN {_GROSS} THEN {_step('fresh')} ELSE 0 END",
         "gross": _GROSS,
         "unseen": "cache_write > 0 AND one_hour IS NULL",
-        "invoked": f"CASE WHEN regexp_like(model, {_text(_ROUTER)}) THEN {_first_told(_INVOKED)} END",
+        "invoked": f"CASE WHEN regexp_like(model, {_text(_ROUTER)}) THEN {INVOKED} END",
         **{f"tag_{number}": tag for number, tag in enumerate(tags)},
     }
     columns = ",\n    ".join(f"CASE WHEN counts THEN {text} END AS {name}" for name, text in keys.items())
@@ -376,7 +177,7 @@ WITH logs AS (
 ), numbered AS (
   SELECT *, CASE WHEN reason IS NULL AND requestid <> '' THEN
     row_number() OVER (PARTITION BY accountid, region, requestid, reason ORDER BY moment) ELSE 1 END AS time_seen,
-    CASE WHEN cache_write > 0 THEN {_first_told(_ONE_HOUR)} END AS one_hour
+    CASE WHEN cache_write > 0 THEN {ONE_HOUR} END AS one_hour
   FROM judged
   WHERE (reason IS NULL AND moment >= {since!r} AND moment < {until!r})
     OR (reason IS NOT NULL AND delivered <= {_text(_hour(inside[-1]))})

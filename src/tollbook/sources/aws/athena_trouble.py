@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tollbook.core.errors import SourceError
 from tollbook.core.text import printable
-from tollbook.sources.aws.athena_sql import Table
+from tollbook.sources.aws.athena_table import Table
 from tollbook.sources.aws.trouble import translated
 from tollbook.sources.reading import Place
 

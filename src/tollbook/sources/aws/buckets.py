@@ -1,6 +1,6 @@
 """Logs in S3 and behind Athena, as places of a survey."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tollbook.core.errors import SourceError
 from tollbook.sources.aws.access import Access
@@ -33,12 +33,17 @@ class Folder:
 
 
 def folders(
-    address: str, region: str, account: str, access: Access, names: Mapping[str, Named], watch: Watch
+    address: str,
+    regions: Collection[str],
+    account: str,
+    access: Access,
+    names: Mapping[str, Named],
+    watch: Watch,
 ) -> Sequence[Folder]:
     """A spot for each account and region whose logs lie at `address`.
 
     Args:
-        region, account: the only ones that are meant; empty for all.
+        regions, account: the only ones that are meant; empty for all.
 
     Raises:
         UsageError: `address` names no bucket.
@@ -50,11 +55,11 @@ def folders(
 
     def is_meant(place: Place) -> bool:
         wanted = ((delivery.account, place.account), (account, place.account), (delivery.region, place.region))
-        return all(asked in ("", has) for asked, has in (*wanted, (region, place.region)))
+        return all(asked in ("", has) for asked, has in wanted) and (not regions or place.region in regions)
 
     meant = [Folder(place, access, names) for place in found if is_meant(place)]
     if not meant:
-        which = " ".join(filter(None, (account and f"of account {account}", region and f"in {region}")))
+        which = " ".join(filter(None, (f"of account {account}" if account else "", f"in {', '.join(regions)}" if regions else "")))
         raise SourceError(
             f"There are no Bedrock logs {which}{' ' if which else ''}in {delivery.name}. Name the bucket and prefix "
             "that model invocation logging delivers to."
@@ -101,10 +106,10 @@ class Table:
         database, _, table = self._name.partition(".")
         source = Athena(
             self._access.client("athena", place),
-            self._access.client("s3", Place("", place.region, "")),
             place,
             database,
             table,
+            s3=self._access.client("s3", place),
             workgroup=self._workgroup,
             output=self._output,
             names=self._names,

@@ -24,8 +24,8 @@ Clock = Callable[[], float]
 CONNECTIONS: Final = 32
 """Of one client at once."""
 
-MOST_CLIENTS: Final = 64
-"""That are kept; each takes about a megabyte. The one that was used longest ago goes."""
+MOST_CLIENTS: Final = 128
+"""That are kept; each takes about half a megabyte. The one that was used longest ago goes."""
 
 # An hour is what every role allows, and the most where a role assumes another:
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html (DurationSeconds)

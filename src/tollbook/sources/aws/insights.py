@@ -1,6 +1,5 @@
 """Log groups of CloudWatch, read by Logs Insights: AWS counts, and its answer is rows."""
 
-import itertools
 import math
 import threading
 from collections import deque
@@ -57,10 +56,8 @@ _BYTES_PER_SECOND: Final = 500_000_000  # of one query: a cautious guess, for es
 _FIRST_ANSWER_S: Final = 5.0  # about what the smallest query takes
 _REQUESTS: Final = 5  # about what a query takes
 
-_POLLS_S: Final = (1.0, 1.0, 1.5, 2.0, 3.0, 4.0)
-"""Pauses before asking whether a query is done; later ones are of 5 seconds."""
-_LAST_POLL_S: Final = 5.0
-_LONGEST_QUERY_S: Final = 3_900.0  # AWS ends a query after 60 minutes
+_POLLS_S: Final = (1.0, 1.0, 1.5, 2.0, 3.0, 4.0, *([5.0] * 780))
+"""Pauses before asking whether a query is done: 65 minutes in all. AWS ends it after 60."""
 _RETRIES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
 """Pauses before the same request is made again: a minute in all."""
 _ROOM_S: Final = (2.0, 3.0, 5.0, *([10.0] * 29))
@@ -230,7 +227,7 @@ class _Reading:
                     self._threads -= 1
                     return
                 number, stretch = self._waiting.popleft()
-            answer = self._answers[number] = _Answer()
+            answer = self._answers.setdefault(number, _Answer())
             try:
                 if self._hopeless:
                     raise self._hopeless
@@ -246,8 +243,8 @@ class _Reading:
                 answer.unread.append(f"{_words(stretch)}: {fault}")
             if answer.missed:
                 answer.notes.append(
-                    f"{answer.missed} records unread by Logs Insights: of the {answer.calls} calls of {_words(stretch)}"
-                    f" in {self._place}, so many have token counts that it did not find"
+                    f"records unread by Logs Insights: {answer.missed} of the {answer.calls} calls of {_words(stretch)} in"
+                    f" {self._place} have token counts that it did not find"
                 )
 
     def _ask(self, stretch: Stretch, answer: _Answer) -> None:
@@ -340,20 +337,17 @@ class _Reading:
         Raises:
             SourceError: it does not end.
         """
-        told_bytes = told_records = waited = 0.0
-        for pause in itertools.chain(_POLLS_S, itertools.repeat(_LAST_POLL_S)):
+        told_bytes = told_records = 0
+        for pause in _POLLS_S:
             self._watch.wait(pause)
-            waited += pause
             page = self._results(answer, queryId=query_id)
             statistics = page.get("statistics", {})
-            scanned, records = (statistics.get(name) or 0.0 for name in ("bytesScanned", "recordsScanned"))
-            self._watch.tell(int(scanned - told_bytes), int(records - told_records))
-            answer.bytes += int(scanned) - int(told_bytes)
+            scanned, records = (int(statistics.get(name) or 0) for name in ("bytesScanned", "recordsScanned"))
+            answer.bytes += scanned - told_bytes
+            self._watch.tell(scanned - told_bytes, records - told_records)
             told_bytes, told_records = scanned, records
             if page.get("status") not in ("Scheduled", "Running"):
                 return page
-            if waited > _LONGEST_QUERY_S:
-                break
         raise SourceError(f"The query of Logs Insights over {self._place} does not end. Ask again.")
 
     def _results(self, answer: _Answer, **request: str) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from tollbook.core.errors import SourceError
 from tollbook.core.stores import Clock
 from tollbook.sources.aws.name_cache import Found, NameCache
 from tollbook.sources.aws.trouble import is_passing, is_throttling
-from tollbook.sources.reading import Halted, Place, Watch
+from tollbook.sources.reading import Place, Watch
 from tollbook.spend.model import Named
 
 KEPT_S: Final = 24 * 3600.0
@@ -287,6 +287,8 @@ class _Search:
             self._watch.go_on()
             with suppress(queue.Empty):
                 id_, each = results.get(timeout=_STEP_S)
+                if isinstance(each, Exception):
+                    raise each
                 found[id_] = each
         late = Found(None, why="there was no time to look all of them up", until=self._now() + PASSING_S)
         return {arn[0]: found.get(arn[0], late) for arn in wanted}
@@ -296,10 +298,13 @@ class _Search:
         return self._now() < self._deadline
 
     def _work(self, waiting: "_Waiting", results: "_Results") -> None:
-        with suppress(queue.Empty, Halted):
+        with suppress(queue.Empty):
             while self._has_time:
                 arn = waiting.get_nowait()
-                results.put((arn[0], self._found(arn)))
+                try:
+                    results.put((arn[0], self._found(arn)))
+                except Exception as fault:  # raised again where the results are awaited
+                    results.put((arn[0], fault))
 
     def _found(self, arn: re.Match[str]) -> Found:
         region, account, resource = arn.groups()
@@ -370,4 +375,4 @@ class _Search:
 
 
 _Waiting = queue.SimpleQueue[re.Match[str]]
-_Results = queue.SimpleQueue[tuple[str, Found]]
+_Results = queue.SimpleQueue[tuple[str, Found | Exception]]

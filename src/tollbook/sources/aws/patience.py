@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from tollbook.core.errors import SourceError
 from tollbook.sources.aws.trouble import is_passing, is_throttling
@@ -23,14 +24,14 @@ def patiently(request: Callable[[], Answer], watch: Watch, pauses: Sequence[floa
     """What `request` gives, made again while AWS asks for time or fails in passing.
 
     Raises:
-        ClientError, BotoCoreError: it was refused, or failed to the last.
+        ClientError, BotoCoreError, ResponseParserError: it was refused, or failed to the last.
         Halted: see `Watch`.
     """
     for pause in pauses:
         watch.go_on()
         try:
             return request()
-        except (ClientError, BotoCoreError) as fault:
+        except (ClientError, BotoCoreError, ResponseParserError) as fault:
             if not is_throttling(fault) and not is_passing(fault):
                 raise
         watch.wait(pause)

@@ -16,13 +16,14 @@ from typing import Final, Literal
 import msgspec
 
 from tollbook.core.errors import UsageError
-from tollbook.sources.aws.delivery import Delivery, delivery_of, is_account, is_region
+from tollbook.sources.aws.delivery import Delivery, delivery_of, is_account
 
 ANY: Final = "*"
 """In place of a region or an account: whichever."""
 
 FORMS: Final = "cloudwatch:LOG_GROUP, events:LOG_GROUP, insights:LOG_GROUP, s3://BUCKET/PREFIX or athena:DATABASE.TABLE"
 
+_REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
 _LOG_GROUP: Final = re.compile(r"[A-Za-z0-9_./#-]{1,512}")
 # What means nothing to IAM. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -147,7 +148,8 @@ def policy_for(
         table = _matched(_TABLE, name, "a table of Athena; write athena:DATABASE.TABLE")
         statements += _athena(table[1], table[2], logs, results, workgroup, logs_key, results_key, where)
     elif kind == "s3":
-        statements += _log_files(source, logs_key, where)
+        logs_at, where = _delivered(source, where)
+        statements += _log_files(logs_at, logs_key, where)
     elif source:
         raise UsageError(f"'{source}' needs no policy of AWS: it is none of {FORMS}.")
     if kind != "athena" and (logs or results or results_key):
@@ -165,6 +167,18 @@ def policy_for(
     if not statements:
         raise UsageError(f"Say what a policy is wanted for: {FORMS}, or --keep, --names, --metrics or --assume.")
     return Policy(tuple(statements))
+
+
+def narrowed(source: str, region: str, account: str) -> tuple[str, str]:
+    """The region and account that a policy for `source` holds for: those given, or those in its address.
+
+    Raises:
+        UsageError: as `policy_for` does.
+    """
+    if not source.startswith("s3://"):
+        return region, account
+    where = _delivered(source, _where(region, account))[1]
+    return where.region, where.account
 
 
 def trust_policy(who: str, external_id: str = "") -> Policy:
@@ -225,8 +239,7 @@ def _log_group(kind: str, name: str, where: _Where) -> Iterator[Statement]:
     yield _allow("FindLogGroupAndStopQueries" if len(actions) > 1 else "FindLogGroup", actions, (ANY,), where.here)
 
 
-def _log_files(source: str, key: str, where: _Where) -> Iterator[Statement]:
-    logs, where = _delivered(source, where)
+def _log_files(logs: Delivery, key: str, where: _Where) -> Iterator[Statement]:
     folder = f"{logs.kind(where.account)}{where.region}/"
     yield _list_logs(logs, where)
     yield _allow("ReadLogFiles", ["s3:GetObject"], (where.objects(logs.bucket, f"{folder}*.json.gz"),))
@@ -249,6 +262,8 @@ def _athena(
     queries = ("StartQueryExecution", "GetQueryExecution", "GetQueryResults", "StopQueryExecution")
     actions = tuple(f"athena:{name}" for name in queries)
     yield _allow("RunQueries", actions, (where.arn("athena", f"workgroup/{group}"),))
+    # How the table lies over its files.
+    yield _allow("FindTable", ["athena:GetTableMetadata"], (where.arn("athena", "datacatalog/AwsDataCatalog"),))
     # Athena looks at the catalog and at the database "default" whatever is asked:
     # https://docs.aws.amazon.com/athena/latest/ug/fine-grained-access-to-glue-resources.html
     parts = ("catalog", "database/default", f"database/{database}", f"table/{database}/{table}")
@@ -278,7 +293,10 @@ def _athena(
 
 
 def _kept(place: Bucket, key: str, where: _Where) -> Iterator[Statement]:
-    yield _list("ListKeptDays", place.name, (f"{place.prefix}*",), where)
+    # Nothing is listed. But without this, S3 says of a day that was never kept that it may not be read; and of a prefix,
+    # which a condition could ask for, such a request tells nothing.
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html#API_GetObject_Permissions
+    yield _allow("TellMissingDays", ["s3:ListBucket"], (where.bucket(place.name),))
     yield _allow("KeepDays", ["s3:GetObject", "s3:PutObject"], (where.objects(place.name, f"{place.prefix}*"),))
     if key:
         yield _with_key("EncryptKeptDays", ["kms:Decrypt", "kms:GenerateDataKey"], key)
@@ -330,12 +348,14 @@ def _delivered(source: str, where: _Where) -> tuple[Delivery, _Where]:
     """Where Bedrock delivers to; an account and a region that stand in the address hold where none were given."""
     bucket_of(source)  # nothing in it means anything to IAM
     logs = delivery_of(source)
-    region = where.region if where.region != ANY else logs.region or ANY
-    return logs, _Where(region, where.account if where.account != ANY else logs.account or ANY)
+    for given, told in ((where.region, logs.region), (where.account, logs.account)):
+        if told and given not in (ANY, told):
+            raise UsageError(f"The logs at '{source}' are those of {told}, not of {given}. Leave one of them out.")
+    return logs, _Where(logs.region or where.region, logs.account or where.account)
 
 
 def _where(region: str, account: str) -> _Where:
-    if region != ANY and not is_region(region):
+    if region != ANY and not _REGION.fullmatch(region):
         raise UsageError(f"'{region}' is not a region such as eu-west-1.")
     if account != ANY and not is_account(account):
         raise UsageError(f"'{account}' is not an account of twelve digits.")

@@ -11,8 +11,7 @@ from tollbook.sources.aws.delivery import NOT_LATER, PERMISSION_CHECK, Delivery,
 from tollbook.sources.aws.patience import Losses, abreast
 from tollbook.sources.aws.s3_counting import Desk, Pile, Shelf, piles, usd_of
 from tollbook.sources.aws.s3_objects import Body, Object, pages
-from tollbook.sources.aws.s3_trouble import code_of, told
-from tollbook.sources.aws.trouble import is_passing, is_throttling
+from tollbook.sources.aws.trouble import Throttled, Trouble, Unreachable, translated
 from tollbook.sources.reading import Estimate, Place, Stretch, Taken, Watch
 from tollbook.sources.seen import SeenIds
 from tollbook.spend.model import Named
@@ -97,12 +96,12 @@ class S3Logs:
         key = pile.shelf.folder + found.name
         with closing(Body(self._client, self._delivery.bucket, key, watch, came)) as body:
             try:
-                with told(self.place, self._delivery.bucket, "s3:GetObject"):
+                with translated(self.place, "s3:GetObject"):
                     pile.count(body, watch)
                 losses.gain()
             except SourceError as fault:
-                if code_of(fault.__cause__) == "NoSuchKey":
-                    pile.payer.note("vanished after being listed, as where a lifecycle rule deletes them")
+                if isinstance(fault, Trouble) and fault.code == "NoSuchKey":
+                    pile.payer.note("gone since it was listed, as where a lifecycle rule deletes files")
                 else:
                     losses.add(fault)
                     pile.lose("file", fault.message)
@@ -134,13 +133,11 @@ class S3Logs:
         objects: list[Object] = []
         requests = 0
         try:
-            with told(self.place, self._delivery.bucket, "s3:ListBucket"):
+            with translated(self.place, "s3:ListBucket"):
                 for page in pages(self._client, self._delivery.bucket, folder, watch):
                     requests += 1
                     objects += (found for found in page.objects if found.size and found.name != PERMISSION_CHECK)
-        except SourceError as fault:
-            if not _may_pass(fault.__cause__):
-                raise
+        except (Throttled, Unreachable) as fault:
             losses.add(fault)
             return Shelf(hour, folder, requests=requests, fault=fault.message)
         losses.gain()
@@ -160,7 +157,7 @@ def places_in(client: Any, bucket: str, prefix: str, watch: Watch | None = None)
     delivery, watch = Delivery(bucket, prefix.strip("/")), watch or Watch()
 
     def folders(below: str) -> list[str]:
-        with told(Place("", str(client.meta.region_name), delivery.name), bucket, "s3:ListBucket"):
+        with translated(Place("", str(client.meta.region_name), delivery.name), "s3:ListBucket"):
             return [name for page in pages(client, bucket, below, watch) for name in page.folders]
 
     return [
@@ -170,7 +167,3 @@ def places_in(client: Any, bucket: str, prefix: str, watch: Watch | None = None)
         for region in folders(delivery.kind(account))
         if is_region(region)
     ]
-
-
-def _may_pass(fault: BaseException | None) -> bool:
-    return isinstance(fault, Exception) and (is_throttling(fault) or is_passing(fault))

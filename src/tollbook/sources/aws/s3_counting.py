@@ -107,7 +107,7 @@ class Desk:
         lost = sorted(self._lost.items())
         return Taken(
             counted,
-            tuple(f"{_of(number, 'file')} of {day} {sentence}" for sentence, number in sorted(self._notes.items())),
+            tuple(f"{_of(number, 'file')} of {day}: {sentence}" for sentence, number in sorted(self._notes.items())),
             tuple(f"{_of(number, what)}{among[what]} of {day}: {sentence}" for (what, sentence), number in lost),
             self._bytes,
             self._lists + self._gets,

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
-from botocore.exceptions import BotoCoreError, FlexibleChecksumError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from tollbook.core.errors import SourceError
 from tollbook.sources.aws.patience import patiently
+from tollbook.sources.aws.trouble import is_passing
 from tollbook.sources.reading import Watch
 
 _MOST_CUTS: Final = 5
@@ -84,34 +86,47 @@ class Body:
         self._stream: Any = None
 
     def read(self, size: int) -> bytes:
-        """The next bytes, at most `size`; none at the end.
+        """The next bytes: as many as `size`, or all that are left.
 
         Raises:
-            ClientError, BotoCoreError: as S3 or the way to it does; the connection was cut too often, or the object
-                is another by now.
+            ClientError, BotoCoreError: as S3 or the way to it does; the connection was cut too often.
+            SourceError: the object is another by now.
             Halted: see `Watch`.
         """
+        self._watch.go_on()
         if self._stream is None:
             answer = self._patiently({})
             self._version, self._stream = answer["ETag"], answer["Body"]
-        self._watch.go_on()
+        pieces: list[bytes] = []
+        while size and (piece := self._piece(size)):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+    def _piece(self, size: int) -> bytes:
         while True:
             try:
                 piece: bytes = self._stream.read(size)
-            except FlexibleChecksumError:  # it came whole, and is not what was stored
-                raise
-            except BotoCoreError:
+            except BotoCoreError as fault:
                 self._cuts += 1
-                if self._cuts > _MOST_CUTS:
+                if self._cuts > _MOST_CUTS or not is_passing(fault):
                     raise
                 self._stream.close()
-                # An object of that key that came meanwhile is refused: half of one and half of another is neither.
-                rest = {"Range": f"bytes={self._position}-", "IfMatch": self._version}
-                self._stream = self._patiently(rest)["Body"]
+                self._stream = self._rest()
             else:
                 self._position += len(piece)
                 self._told(len(piece))
                 return piece
+
+    def _rest(self) -> Any:
+        # Half of one object and half of another that came meanwhile would be neither.
+        more = {"Range": f"bytes={self._position}-", "IfMatch": self._version}
+        try:
+            return self._patiently(more)["Body"]
+        except ClientError as fault:
+            if fault.response.get("Error", {}).get("Code") == "PreconditionFailed":
+                raise SourceError("It was replaced while it was read: ask again.") from fault
+            raise
 
     def _patiently(self, more: dict[str, str]) -> Any:
         return patiently(lambda: self._get(more), self._watch)

@@ -86,22 +86,32 @@ class Slices:
         self._free_in = free_in
         self._is_looked_out = False
         self._closed = False
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # its lock may be taken again by who has it
 
     def take(self) -> Slice | None:
-        """A slice whose next page is to be read, once there is one; None when there will be none.
-
-        Where all slices are in other hands, and a turn would pass unused, one of them is split.
-        """
+        """A slice whose next page is to be read, once there is one; None when there will be none."""
         with self._changed:
             while not self._closed and (self._waiting or self._taken):
-                piece = self._waiting.popleft() if self._waiting else self._split()
-                if piece is not None:
-                    self._taken.add(piece)
+                if piece := self.take_now():
                     self._changed.notify()
                     return piece
                 self._wait()
             return None
+
+    def take_now(self) -> Slice | None:
+        """A slice whose next page is to be read; None if there is none just now.
+
+        Where all are in other hands and a turn would pass unused, one of them is split.
+        """
+        with self._changed:
+            if self._waiting:
+                piece = self._waiting.popleft()
+            elif (whole := self._splittable()) and self._free_in() <= 0:
+                piece = whole.split()
+            else:
+                return None
+            self._taken.add(piece)
+            return piece
 
     def _wait(self) -> None:
         """Waits for a change; one of those who wait looks out for a turn that is free."""
@@ -144,10 +154,6 @@ class Slices:
             self._closed = True
             self._changed.notify_all()
             return [(piece.position, piece.end) for piece in (*self._waiting, *self._taken) if not piece.ended]
-
-    def _split(self) -> Slice | None:
-        piece = self._splittable()
-        return piece.split() if piece and self._free_in() <= 0 else None
 
     def _splittable(self) -> Slice | None:
         """The slice with most left, if it is worth while."""

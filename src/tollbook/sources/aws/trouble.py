@@ -111,6 +111,9 @@ _ELSEWHERE: Final = frozenset(
 _LOGIN_IS_OVER: Final = (aws.SSOError, aws.TokenRetrievalError, aws.NoAuthTokenError)
 _BROKEN_OFF: Final = (aws.ConnectionError, aws.HTTPClientError, aws.IncompleteReadError)
 
+# "Signature expired: 20260204T205323Z is now earlier than 20260205T141250Z (20260205T141750Z - 5 min.)":
+# https://github.com/boto/boto3/issues/4716
+_OUT_OF_TIME: Final = re.compile("Signature (?:expired|not yet current): ")
 # What is so long and without a gap may be a token.
 _SECRET: Final = re.compile(r"[A-Za-z0-9+/=_%-]{40,}")
 _LONGEST: Final = 300
@@ -238,6 +241,8 @@ def _answered(scene: _Scene, fault: ClientError) -> Trouble:
         headers = fault.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         region = _harmless(headers.get("x-amz-bucket-region") or scene.details.get("Region") or "another region")
         return scene.trouble(NoSuchPlace, "The bucket of {what} lies in {region}: name that region.", region=region)
+    if _OUT_OF_TIME.match(scene.message):
+        return scene.trouble(NotLoggedIn, _CLOCK)
     for each in _ANSWERS:
         if code in each.of and each.service in ("", scene.service):
             return scene.trouble(each.kind, each.sentence)
@@ -301,6 +306,8 @@ class _Saying(msgspec.Struct, frozen=True):
     service: str = ""
 
 
+_CLOCK: Final = "The clock of this machine differs too much from AWS's to read {what}: set it."
+
 _ANSWERS: Final = (
     _Saying(
         NoSuchPlace,
@@ -327,11 +334,7 @@ _ANSWERS: Final = (
         "logs",
     ),
     _Saying(Expired, _OVER, _EXPIRED),
-    _Saying(
-        NotLoggedIn,
-        "The clock of this machine differs too much from AWS's to read {what}: set it.",
-        {"RequestTimeTooSkewed"},
-    ),
+    _Saying(NotLoggedIn, _CLOCK, {"RequestTimeTooSkewed"}),
     # The message holds the request as AWS would have signed it, with the session token: none of it is shown.
     _Saying(
         NotLoggedIn,

@@ -33,6 +33,15 @@ _PAUSES: Final = (0.2, 0.8)
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _URL: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9!_.*'()/-]{0,500}))?")
 
+# What is to be done about these is another thing than where logs are read.
+_SAYINGS: Final = {
+    "AccessDenied": (
+        "may not be written. Allow s3:PutObject on what lies there, and kms:GenerateDataKey on the key of KMS, if one "
+        "encrypts it."
+    ),
+    "NoSuchBucket": "lies in a bucket that does not exist. Make it, or name another.",
+}
+
 
 class S3Days:
     """`KeptDays` under `url`.
@@ -98,7 +107,7 @@ class S3Days:
         try:
             return self._patiently(get)
         except ClientError as fault:
-            code = fault.response.get("Error", {}).get("Code")
+            code = _code_of(fault)
             if code == "AccessDenied" and not self._told.is_set():
                 self._told.set()
                 _log.warning(
@@ -124,6 +133,16 @@ class S3Days:
         """
         try:
             with translated(self._place, action):
-                yield
+                try:
+                    yield
+                except ClientError as fault:
+                    saying = _SAYINGS.get(_code_of(fault))
+                    if saying is None:
+                        raise
+                    raise StoreDown(f"{self._place.name} {saying}") from fault
         except SourceError as fault:
             raise StoreDown(fault.message, fault.more) from fault
+
+
+def _code_of(fault: ClientError) -> str:
+    return str(fault.response.get("Error", {}).get("Code"))

@@ -41,8 +41,8 @@ def test_nothing_is_assumed_that_makes_no_difference(ask: Ask) -> None:
 def test_every_option_reaches_the_policy(ask: Ask) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/Reader"
     words = ["athena:bedrock.logs", "--logs", "s3://logs-bucket", "--results", "s3://results-bucket/athena"]
-    words += ["--workgroup", "finops", "--kms-key", KEY, "--results-kms-key", KEY, "--names", "--metrics"]
-    words += ["--keep", "s3://days-bucket", "--keep-kms-key", KEY, "--assume", role, "--assume", f"{role}2"]
+    words += ["--workgroup", "finops", "--kms-key", KEY, "--results-kms-key", f"{KEY}-2", "--names", "--metrics"]
+    words += ["--keep", "s3://days-bucket", "--keep-kms-key", f"{KEY}-3", "--assume", role, "--assume", f"{role}2"]
     answer = ask("iam", *words, "--region", "eu-west-1", "--account", ACCOUNT)
     policy = policy_for(
         "athena:bedrock.logs",
@@ -52,11 +52,11 @@ def test_every_option_reaches_the_policy(ask: Ask) -> None:
         results="s3://results-bucket/athena",
         workgroup="finops",
         logs_key=KEY,
-        results_key=KEY,
+        results_key=f"{KEY}-2",
         names=True,
         metrics=True,
         keep="s3://days-bucket",
-        keep_key=KEY,
+        keep_key=f"{KEY}-3",
         assume=[role, f"{role}2"],
     )
     assert (answer.out, answer.err) == (policy.as_json() + "\n", "")

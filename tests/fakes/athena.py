@@ -159,6 +159,8 @@ class FakeAthena:
     failures: how the next queries end, one after another.
     refusals: what the next requests get, one after another, by action.
     held: queries run until they are stopped.
+    page: rows in a page of results.
+    scanned: the bytes that every query is said to have scanned; None for what it has.
     """
 
     def __init__(self, table: Table, url: str) -> None:
@@ -168,6 +170,8 @@ class FakeAthena:
         self.failures: list[Failure] = []
         self.refusals: dict[str, list[Refusal]] = {}
         self.held = False
+        self.page = _ROWS_A_PAGE
+        self.scanned: int | None = None
         self.queries: dict[str, Query] = {}
         self._tokens: dict[str, str] = {}
         self._turn = threading.Lock()
@@ -209,7 +213,7 @@ class FakeAthena:
         if query.failure:
             status["StateChangeReason"] = query.failure.reason
             status["AthenaError"] = {"ErrorMessage": query.failure.reason, "Retryable": query.failure.retryable}
-        statistics = {"DataScannedInBytes": query.scanned}
+        statistics = {"DataScannedInBytes": query.scanned if self.scanned is None else self.scanned}
         return {
             "QueryExecution": {
                 "QueryExecutionId": given["QueryExecutionId"],
@@ -241,6 +245,7 @@ class FakeAthena:
             )
         start, most = int(given.get("NextToken", 0)), given.get("MaxResults", _ROWS_A_PAGE)
         assert 1 <= most <= _ROWS_A_PAGE
+        most = min(most, self.page)
         page = query.rows[start : start + most]
         rows = [{"Data": [{} if value is None else {"VarCharValue": value} for value in row]} for row in page]
         more = {"NextToken": str(start + most)} if start + most < len(query.rows) else {}

@@ -15,13 +15,14 @@ What it does, and where AWS says so:
     no FilterLogEvents in the class Infrequent Access; which code that gives, AWS does not say
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch_Logs_Log_Classes.html
 
-Every log group has a quota, faults and statistics of its own, as if it lay in an account of its own. Its events are
-put, as on AWS, or rendered: `Rendered` says how many.
+Every log group has a quota, faults and statistics of its own, as if it lay in an account of its own; and it lies in
+every region, with the same events. Its events are put, as on AWS, or rendered: `Rendered` says how many.
 
     python -m tests.fakes.cloudwatch_logs PORT
 """
 
 import json
+import re
 import sys
 import threading
 import time
@@ -51,6 +52,8 @@ _GROUPS_A_PAGE: Final = 50
 _JSON: Final = "application/x-amz-json-1.1"
 _CONTROL: Final = "Control."
 _CREDENTIALS: Final = dict.fromkeys(("aws_access_key_id", "aws_secret_access_key"), "testing")
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html (credential scope)
+_SIGNED: Final = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/logs/aws4_request.*Signature=")
 _ROOT: Final = Path(__file__).resolve().parents[2]
 
 
@@ -62,6 +65,7 @@ class Faults(msgspec.Struct, frozen=True):
         quota: requests a second, with as many in store; 0 for any number.
         refuses: the code of the error that every request gets, but for the first `after`.
         only: so many requests are refused; 0 for all.
+        refuses_in: the one region where they are; empty for every one.
         throttles_s: every request is throttled until so long after the first.
         hangs: the numbers, from 0, of requests that are never answered.
         breaks: the numbers of requests whose answer is no JSON.
@@ -75,6 +79,7 @@ class Faults(msgspec.Struct, frozen=True):
     refuses: str = ""
     after: int = 0
     only: int = 0
+    refuses_in: str = ""
     throttles_s: float = 0.0
     hangs: tuple[int, ...] = ()
     breaks: tuple[int, ...] = ()
@@ -205,7 +210,7 @@ class LogGroup:
         }
         return {**found, "retentionInDays": setting.retention_days} if setting.retention_days else found
 
-    def filtered(self, request: Mapping[str, Any]) -> bytes:
+    def filtered(self, request: Mapping[str, Any], region: str) -> bytes:
         """A page of events.
 
         Raises:
@@ -213,7 +218,7 @@ class LogGroup:
         """
         number = self._arrived()
         try:
-            answer = self._answer(request, number)
+            answer = self._answer(request, number, region)
         except Refusal:
             with self._turn:
                 self.stats.refused += 1
@@ -239,14 +244,15 @@ class LogGroup:
             stats.seconds = now - self._first
             return stats.requests - 1
 
-    def _answer(self, request: Mapping[str, Any], number: int) -> bytes:
+    def _answer(self, request: Mapping[str, Any], number: int, region: str) -> bytes:
         faults = self.faults
         if number in faults.hangs:
             threading.Event().wait()
         if self._is_throttled():
             raise Refusal("ThrottlingException", "Rate exceeded")
         time.sleep(faults.latency_s)
-        if faults.refuses and number >= faults.after and not 0 < faults.only <= number - faults.after:
+        is_meant = faults.refuses_in in ("", region)
+        if faults.refuses and is_meant and number >= faults.after and not 0 < faults.only <= number - faults.after:
             raise Refusal(faults.refuses)
         if self.setting.log_class == "INFREQUENT_ACCESS":
             raise Refusal("InvalidOperationException", "Not for this log class.")
@@ -326,18 +332,19 @@ class Service:
     def __init__(self) -> None:
         self._groups: dict[str, LogGroup] = {}
 
-    def answer(self, target: str, request: dict[str, Any]) -> bytes:
+    def answer(self, target: str, request: dict[str, Any], region: str) -> bytes:
         """The answer to a request.
 
         Args:
             target: the header `X-Amz-Target`: the API and the operation; or, of the tests, `Control.` and what to do.
+            region: that it is signed for.
         """
         operation = target.rpartition(".")[2]
         if target.startswith(_CONTROL):
             return self._control(operation, request)
         match operation:
             case "FilterLogEvents":
-                return self._named(request).filtered(request)
+                return self._named(request).filtered(request, region)
             case "DescribeLogGroups":
                 return json.dumps(self._described(request)).encode()
             case "CreateLogGroup":
@@ -375,8 +382,9 @@ class Service:
         if (name is None) == (identifier is None):
             raise Refusal("InvalidParameterException", "Either logGroupName or logGroupIdentifier.")
         for group in self._groups.values():
-            # Whoever reads another account's group names it by its ARN.
-            if identifier in (group.arn, group.setting.name) or name == group.setting.name:
+            # A name alone means a group of one's own account.
+            is_own = group.setting.account == ACCOUNT and group.setting.name in (name, identifier)
+            if is_own or identifier == group.arn:
                 return group
         raise Refusal("ResourceNotFoundException", "The specified log group does not exist.")
 
@@ -386,6 +394,7 @@ class Service:
             group.described()
             for name, group in sorted(self._groups.items())
             if (group.arn in identifiers if identifiers else name.startswith(prefix))
+            and (group.setting.account == ACCOUNT or request.get("includeLinkedAccounts"))
         ]
         at = int(request.get("nextToken", 0))
         then = at + min(request.get("limit", _GROUPS_A_PAGE), _GROUPS_A_PAGE)
@@ -412,9 +421,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         target = self.headers.get("X-Amz-Target", "")
         try:
-            if "Signature=" not in self.headers.get("Authorization", "") and not target.startswith(_CONTROL):
+            signed = _SIGNED.search(self.headers.get("Authorization", ""))
+            if signed is None and not target.startswith(_CONTROL):
                 raise Refusal("MissingAuthenticationTokenException")
-            status, answer = 200, self.server.service.answer(target, json.loads(body or b"{}"))
+            region = signed["region"] if signed else ""
+            status, answer = 200, self.server.service.answer(target, json.loads(body or b"{}"), region)
         except Refusal as refusal:
             # The protocol: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
             status, answer = 400, json.dumps({"__type": refusal.code, "message": refusal.message}).encode()

@@ -37,12 +37,14 @@ class FaultyS3:
     url: where it listens.
     judge: says what becomes of a request, given its method, its path with the query, and how many came before it of
         that path; None where nothing does.
+    page: names in a page of a list; 0 for as many as S3 likes.
     asked: the paths asked for, in order.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.judge: Callable[[str, str, int], Fault | None] = lambda _method, _path, _before: None
+        self.page = 0
         self.asked: list[str] = []
         self._turn = threading.Lock()
 
@@ -77,7 +79,8 @@ def faulty(upstream: str) -> Iterator[FaultyS3]:
             with_host = {name: value for name, value in self.headers.items() if name.lower() != "host"}
             line = HTTPConnection(urlsplit(upstream).netloc, timeout=60)
             try:
-                line.request("GET", self.path, headers=with_host)
+                short = f"&max-keys={between.page}" if between.page and "list-type" in self.path else ""
+                line.request("GET", self.path + short, headers=with_host)
                 answer = line.getresponse()
                 body = answer.read()
             finally:

@@ -108,10 +108,20 @@ class FakeInsights:
                 "StartQuery": self._start,
                 "GetQueryResults": self._results,
                 "StopQuery": self._stop,
+                "DescribeLogGroups": self._describe,
             }
             if operation not in answers:
                 raise Refused("UnknownOperationException", operation)
             return answers[operation](request)
+
+    def _describe(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        found = {
+            "logGroupName": self.group,
+            "logGroupArn": self.ARN + self.group,
+            "creationTime": self.created or min((time for time, _ in self.events), default=0),
+            "storedBytes": sum(len(message) for _, message in self.events),
+        }
+        return {"logGroups": [found] if self.group.startswith(request.get("logGroupNamePrefix", "")) else []}
 
     def _start(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         ways = [name for name in ("logGroupName", "logGroupNames", "logGroupIdentifiers") if request.get(name)]

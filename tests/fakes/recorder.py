@@ -37,6 +37,11 @@ class Request(NamedTuple):
         return {name: values[0] for name, values in parse_qs(self.body.decode("latin-1")).items()}
 
     @property
+    def query(self) -> str:
+        """The text of a query of Logs Insights; empty if it begins none."""
+        return str(json.loads(self.body)["queryString"]) if self.operation == "StartQuery" else ""
+
+    @property
     def key(self) -> str:
         """The id of the access key that it is signed with; empty if it is not."""
         return self._signed("key")

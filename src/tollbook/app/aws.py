@@ -15,16 +15,16 @@ from tollbook.app.aws_settings import NONE, AwsSettings, cache_folder
 from tollbook.app.book import content_of, price_book
 from tollbook.core.errors import SourceError, UsageError
 from tollbook.core.text import printable
-from tollbook.sources.aws.access import Access
+from tollbook.sources.aws.access import Access, OutOfReach
 from tollbook.sources.aws.buckets import Table, folders
 from tollbook.sources.aws.cloudwatch import LogGroup
-from tollbook.sources.aws.metrics import compared, coverage_of
+from tollbook.sources.aws.metrics import REJECTED, compared, coverage_of
 from tollbook.sources.aws.name_cache import NameCache, NamesFile
 from tollbook.sources.aws.names import resolve
 from tollbook.sources.aws.pace import Paces
 from tollbook.sources.named import CLOUDWATCH, Named
-from tollbook.sources.reading import Place, Stretch, Watch
-from tollbook.sources.survey import Findings, Scan, Spot, Survey, survey
+from tollbook.sources.reading import Place, Spot, Stretch, Watch
+from tollbook.sources.survey import Findings, Scan, Survey, survey
 from tollbook.spend.model import Named as ModelNamed
 from tollbook.spend.model import read_names
 from tollbook.spend.query import Query
@@ -32,6 +32,8 @@ from tollbook.spend.render.words import counted, dollars, measure
 from tollbook.spend.report import Report, report_of
 
 if TYPE_CHECKING:
+    from botocore.session import Session
+
     from tollbook.sources.kept.days import KeptDays
 
 _MOST_PLACES: Final = 200
@@ -66,11 +68,13 @@ class AwsBook:
         price_file: Path | None = None,
         names_file: Path | None = None,
         now: datetime | None = None,
+        session: "Session | None" = None,
     ) -> None:
         """Asks AWS for nothing yet.
 
         Args:
             sources: of one kind, and none of them files.
+            session: botocore's; see `Access`.
             now: where questions are asked of another time than the present.
 
         Raises:
@@ -78,7 +82,9 @@ class AwsBook:
         """
         self._sources, self._settings = tuple(sources), settings
         self._price_file, self._names_file, self._now = price_file, names_file, now
-        self._access = Access(settings.listed(), settings.home_region or next(iter(settings.regions), None))
+        self._access = Access(
+            settings.listed(), settings.home_region or next(iter(settings.regions), None), session=session
+        )
         self._paces = Paces()
         self._found_names: NameCache = NamesFile(cache_folder() / "names.json")
         self._kept: KeptDays | None = None
@@ -96,7 +102,7 @@ class AwsBook:
             TollbookError: prices, names, or the place for closed days cannot be used.
         """
         price_book(self._price_file)
-        self._names()
+        self.names()
         for region in self._settings.regions:
             self._access.check_region(region)
         self._closed_days()
@@ -108,12 +114,14 @@ class AwsBook:
             TollbookError: what was asked makes no sense, or nothing can be read.
             Halted: see `Watch`.
         """
-        now, access, names = self._now or datetime.now(UTC), self._access.of(asked.subject), self._names()
+        now, access, names = self._now or datetime.now(UTC), self._access.of(asked.subject), self.names()
         spots = list(self._spots(asked, access, now, names, watch))
         if len(spots) > _MOST_PLACES:
-            raise UsageError(f"{len(spots)} places are meant, and {_MOST_PLACES} are read at once. Name fewer regions.")
+            raise UsageError(f"More than {_MOST_PLACES} places are meant. Name an account or a region.")
         tags = self._settings.tags
-        return survey(asked.query, spots, self._closed_days(), tags, names, now, watch, fresh=asked.fresh)
+        by = tuple(dict.fromkeys((*asked.query.by, "error")))  # CloudWatch counts some of the calls that failed
+        query = msgspec.structs.replace(asked.query, by=by)
+        return survey(query, spots, self._closed_days(), tags, names, now, watch, fresh=asked.fresh)
 
     def report(
         self, surveyed: Survey, asked: Asked, by: tuple[str, ...], watch: Watch, always: Iterable[str] = ()
@@ -130,7 +138,7 @@ class AwsBook:
         findings = surveyed.read(watch)
         book, price_notes = price_book(self._price_file)
         access = self._access.of(asked.subject)
-        names, name_notes = self._looked_up(findings, access, watch)
+        names, name_notes = self._looked_up(findings, surveyed.names, access, watch)
         notes = [
             *map(_told, findings.scans),
             *self._coverage(surveyed, findings, access, watch),
@@ -145,11 +153,8 @@ class AwsBook:
     def _spots(
         self, asked: Asked, access: Access, now: datetime, names: Mapping[str, ModelNamed], watch: Watch
     ) -> Iterator[Spot]:
-        for region in filter(None, (asked.region, *self._settings.regions)):
-            access.check_region(region)
-        if asked.region and self._settings.regions and asked.region not in self._settings.regions:
-            known = ", ".join(self._settings.regions)
-            raise UsageError(f"Region {asked.region} is not read here. There are {known}.")
+        if asked.region:
+            self._check_region(asked.region, access)
         regions = (asked.region,) if asked.region else self._settings.regions
         for source in self._sources:
             if source.kind in CLOUDWATCH:
@@ -173,12 +178,44 @@ class AwsBook:
     ) -> Iterator[Spot]:
         accounts = (asked.account,) if asked.account else ("", *access.accounts.listed)
         regions = (asked.region,) if asked.region else self._settings.regions or (access.home_region,)
+        if asked.account:
+            self._check_account(asked.account, access)
         for account in accounts:
             for region in regions:
                 place = Place(account, region, source.name)
                 yield LogGroup(place, source.kind, access, self._paces, now, names)  # type: ignore[arg-type]
 
-    def _names(self) -> Mapping[str, ModelNamed]:
+    def _check_region(self, region: str, access: Access) -> None:
+        """
+        Raises:
+            UsageError: AWS has no such region, or it is none of those that are read here, which `more` names.
+        """
+        try:
+            access.check_region(region)
+        except OutOfReach as fault:
+            raise UsageError(str(fault)) from fault
+        known = self._settings.regions
+        if known and region not in known:
+            raise UsageError(f"Region {region} is not read here.", (f"There are {', '.join(known)}.",))
+
+    def _check_account(self, account: str, access: Access) -> None:
+        """Where it is not on the list, AWS is asked, once, whether it is that of the credentials.
+
+        Raises:
+            UsageError: the account is none of those that are read here, which `more` names.
+            SourceError: AWS does not say whose the credentials are.
+        """
+        listed = access.accounts.listed
+        if account not in listed and account != (own := access.own_account()):
+            known = ", ".join(access.accounts.name_of(each) for each in sorted({own, *listed}))
+            raise UsageError(f"Account {account} is not read here.", (f"There are {known}.",))
+
+    def names(self) -> Mapping[str, ModelNamed]:
+        """What the user says that opaque model ids stand for.
+
+        Raises:
+            UsageError: his file cannot be used.
+        """
         return {} if self._names_file is None else read_names(content_of(self._names_file), str(self._names_file))
 
     def _closed_days(self) -> "KeptDays | None":
@@ -198,10 +235,9 @@ class AwsBook:
         return SqliteDays(Path(where.removeprefix("sqlite:")))
 
     def _looked_up(
-        self, findings: Findings, access: Access, watch: Watch
+        self, findings: Findings, names: Mapping[str, ModelNamed], access: Access, watch: Watch
     ) -> tuple[Mapping[str, ModelNamed], Sequence[str]]:
-        """What opaque model ids stand for: what the user says, else what AWS says."""
-        names = self._names()
+        """What opaque model ids stand for: what the user says in `names`, else what AWS says."""
         if "names" not in self._settings.look_up:
             return names, ()
         ids = {row.key.model_id for row in findings.counted.rows()}
@@ -223,8 +259,9 @@ class AwsBook:
                 client = access.client("cloudwatch", scan.place)
             except (SourceError, UsageError):
                 return ""
-            coverage = coverage_of(client, stretch, now, watch=watch)
-            return "" if coverage is None else compared(coverage, scan.place.region, scan.calls)
+            coverage = coverage_of(client, stretch, now, models=scan.models, watch=watch)
+            failed = sum(number for code, number in scan.failed.items() if code not in REJECTED)
+            return "" if coverage is None else compared(coverage, scan.place.region, scan.calls, failed=failed)
 
         scans = findings.scans[:_MEASURED_PLACES]
         with ThreadPoolExecutor(_MEASURED_PLACES) as threads:

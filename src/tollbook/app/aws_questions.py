@@ -47,7 +47,7 @@ class AwsAsker:
         groups, only = self._book.log_groups, question.query.only
         if groups and question.log_group not in groups:
             raise UsageError(
-                f"Log group {printable(question.log_group)} is not read here. There are {', '.join(groups)}."
+                f"Log group {printable(question.log_group)} is not read here.", (f"There are {', '.join(groups)}.",)
             )
         asked = Asked(
             question.query,
@@ -56,8 +56,15 @@ class AwsAsker:
             log_group=question.log_group if groups else "",
             subject=question.asker,
         )
-        surveyed = await self.unless_cancelled(Watch(), lambda watch: self._book.survey(asked, watch))
+        surveyed = await self.unless_cancelled(Watch(), lambda watch: self._survey(asked, watch))
         return _Surveyed(self, self._book, question, asked, surveyed)
+
+    def _survey(self, asked: Asked, watch: Watch) -> Survey:
+        try:
+            self._book.names()
+        except UsageError as fault:  # whoever runs the server can mend that, and nobody who asks
+            raise SourceError(str(fault)) from fault
+        return self._book.survey(asked, watch)
 
     async def unless_cancelled(self, watch: Watch, work: Callable[[Watch], Result]) -> Result:
         """Does `work` in a thread, and halts `watch` once nobody waits for it.
@@ -107,7 +114,11 @@ class _Words(msgspec.Struct, frozen=True):
 
     @property
     def beginning(self) -> str:
-        return f"reading {counted(self.places, 'place')}, about {measure(self.total)}"
+        return f"reading {counted(self.places, 'place')}{self._size}"
+
+    @property
+    def _size(self) -> str:
+        return f", about {measure(self.total)}" if self.total else ""
 
     def telling(self, tell: Tell) -> Callable[[int, int], None]:
         """What a `Watch` takes."""
@@ -117,8 +128,10 @@ class _Words(msgspec.Struct, frozen=True):
             with lock:
                 sums[0] += bytes_
                 sums[1] += records
-                message = f"read {measure(sums[0])} of about {measure(self.total)}, {counted(sums[1], 'record')}"
+                of_about = f" of about {measure(self.total)}" if self.total else ""
+                message = f"read {measure(sums[0])}{of_about}, {counted(sums[1], 'record')}"
                 # An estimate may be too low; and no progress is all of it before the answer is there.
-                tell(Stage(min(sums[0], self.total * 0.99), self.total, message))
+                done = min(sums[0], self.total * 0.99) if self.total else sums[0]
+                tell(Stage(done, self.total, message))
 
         return add

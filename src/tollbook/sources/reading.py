@@ -151,3 +151,33 @@ class Source(Protocol):
             Halted: see `Watch`; no request is begun after it.
         """
         ...
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """The way in which a place is read, and why this one."""
+
+    source: Source
+    why: str
+
+
+class Spot(Protocol):
+    """A place, before it is known how to read it."""
+
+    @property
+    def place(self) -> Place: ...
+
+    def locate(self, watch: Watch) -> Place:
+        """The place, its account known.
+
+        Raises:
+            SourceError: it does not exist, or may not be looked at.
+        """
+        ...
+
+    def choose(self, stretches: Sequence[Stretch], watch: Watch) -> Choice:
+        """How to read `stretches` of it.
+
+        Raises:
+            SourceError: as `locate` does.
+        """
+        ...

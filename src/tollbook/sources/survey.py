@@ -1,17 +1,18 @@
 """A question put to several places at once: what reading them will cost, then what they hold, kept days first."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from tollbook.core.errors import SourceError, StoreDown
 from tollbook.sources.kept.days import KeptDay, KeptDays, Key, counted_of, counts_alike, kept_of, key_of
 from tollbook.sources.plan import plan, whole_day
-from tollbook.sources.reading import Estimate, Place, Source, Stretch, Taken, Watch
+from tollbook.sources.reading import Choice, Estimate, Place, Spot, Stretch, Taken, Watch
 from tollbook.spend.ledger import ledger_query
 from tollbook.spend.model import Named
 from tollbook.spend.query import Query
@@ -23,36 +24,6 @@ Result = TypeVar("Result")
 _AT_ONCE: Final = 8  # places; each of them reads in parallel, too
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """The way in which a place is read, and why this one."""
-
-    source: Source
-    why: str
-
-
-class Spot(Protocol):
-    """A place, before it is known how to read it."""
-
-    @property
-    def place(self) -> Place: ...
-
-    def locate(self, watch: Watch) -> Place:
-        """The place, its account known.
-
-        Raises:
-            SourceError: it does not exist, or may not be looked at.
-        """
-        ...
-
-    def choose(self, stretches: Sequence[Stretch], watch: Watch) -> Choice:
-        """How to read `stretches` of it.
-
-        Raises:
-            SourceError: as `locate` does.
-        """
-        ...
-
-
 class Scan(msgspec.Struct, frozen=True):
     """What reading took.
 
@@ -62,6 +33,8 @@ class Scan(msgspec.Struct, frozen=True):
         days: whole days that were read.
         kept: days that had been kept.
         calls: that were served, among all that was found there.
+        failed: how many failed, by the code of their error; empty if the query does not ask for that.
+        models: the ids that were called.
     """
 
     place: Place
@@ -73,6 +46,8 @@ class Scan(msgspec.Struct, frozen=True):
     days: int
     kept: int
     calls: int
+    failed: Mapping[str, int]
+    models: frozenset[str]
 
 
 class Findings(msgspec.Struct, frozen=True):
@@ -200,6 +175,10 @@ class Survey(msgspec.Struct, frozen=True):
         for taken in anew:
             counted.add(taken.counted)
         read = [*closed, *anew]
+        rows = list(counted.rows())
+        failed: Counter[str] = Counter()
+        for row in rows:
+            failed[row.key.error or ""] += row.usage.errors
         scan = Scan(
             piece.place,
             piece.choice.source.engine if piece.choice else "",
@@ -209,7 +188,9 @@ class Survey(msgspec.Struct, frozen=True):
             usd=sum((taken.usd for taken in read), Decimal(0)),
             days=len(closed),
             kept=len(piece.found),
-            calls=sum(row.usage.calls for row in counted.rows()),
+            calls=sum(row.usage.calls for row in rows),
+            failed={code: number for code, number in failed.items() if code and number},
+            models=frozenset(row.key.model_id for row in rows),
         )
         notes = [note for day in days.values() for note in day.notes] + [note for taken in anew for note in taken.notes]
         unread = [*faults, *(sentence for taken in read for sentence in taken.unread)]

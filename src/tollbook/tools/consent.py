@@ -1,6 +1,6 @@
 """Reading logs costs whoever runs the server money: above a limit, somebody is asked first."""
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final
 
 from mcp.server.mcpserver import Context
@@ -9,7 +9,7 @@ from mcp.server.mcpserver.resolve import Elicit
 from pydantic import BaseModel, Field
 
 from tollbook.sources.reading import Estimate
-from tollbook.spend.render.words import dollars, measure, rounded
+from tollbook.spend.render.words import dollars, measure, plain, rounded
 from tollbook.spend.sight import Sight
 from tollbook.tools.settings import Settings
 
@@ -32,28 +32,33 @@ def consent_to(
     Raises:
         ToolError: it is needed, and this client cannot ask anybody.
     """
-    allowed = Decimal(str(max_scan_usd))
+    allowed, highest = Decimal(str(max_scan_usd)), settings.max_scan_usd * HIGHEST
+    if not sight.is_all:  # from what he allows step by step he would learn how much there is
+        allowed = max(step for step in (Decimal(0), settings.max_scan_usd, highest) if step <= allowed)
     too_dear = estimate.usd > allowed
     # Whoever allows more dollars than usual has been told of the bytes, too.
     too_large = 0 < settings.max_scan_bytes < estimate.bytes and allowed <= settings.max_scan_usd
     if not (too_dear or too_large):
         return GoOn(go_on=True)
-    cost = dollars(rounded(estimate.usd))
-    what = f"about {measure(int(rounded(Decimal(estimate.bytes))))} of logs, which AWS charges about {cost} for"
-    if not sight.is_all:  # how large the logs are is not his to know
-        what = "more of the logs than is read without asking"
+    what = _size(estimate) if sight.is_all else "more of the logs than is read without asking"
     elicitation = context.client_capabilities and context.client_capabilities.elicitation
-    if not elicitation or (elicitation.form is None and elicitation.url is not None):
-        raise ToolError(
-            f"This question reads {what}. The limit is {dollars(allowed)}. Ask for fewer days, or, once whoever pays "
-            f"agrees, call again with {ARGUMENT}={_enough(estimate, settings, sight)}."
-        )
-    return Elicit(f"This question reads {what}. Go on?", GoOn)
+    # A capability that names no mode is one for forms:
+    # https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation
+    if elicitation and (elicitation.form is not None or elicitation.url is None):
+        return Elicit(f"This question reads {what}. Go on?", GoOn)
+    wanted = max(
+        estimate.usd * Decimal("1.2") if too_dear else Decimal(0),
+        settings.max_scan_usd + Decimal("0.01") if too_large else Decimal(0),
+    ).quantize(Decimal("0.01"), ROUND_CEILING)
+    if wanted > highest:
+        way = "That is more than a client may allow that cannot ask its user. Ask for fewer days."
+    else:
+        enough = plain(wanted if sight.is_all else highest)
+        way = f"Ask for fewer days, or, once whoever pays agrees, call again with {ARGUMENT}={enough}."
+    raise ToolError(f"This question reads {what}. Nothing was read. {way}")
 
 
-def _enough(estimate: Estimate, settings: Settings, sight: Sight) -> str:
-    highest = settings.max_scan_usd * HIGHEST
-    if not sight.is_all:
-        return str(highest.normalize())
-    wanted = max(estimate.usd * Decimal("1.2"), settings.max_scan_usd + Decimal("0.01"))
-    return f"{min(wanted, highest):.2f}"
+def _size(estimate: Estimate) -> str:
+    """In words that stay the same for a while: a client of 2026-07-28 whose question has changed is asked again."""
+    cost = f"about {dollars(rounded(estimate.usd))}" if estimate.usd else "nothing"
+    return f"about {measure(int(rounded(Decimal(estimate.bytes))))} of logs, which AWS charges {cost} for"

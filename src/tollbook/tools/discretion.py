@@ -57,11 +57,12 @@ async def answer_to(question: Question, prepared: Prepared, tell: Tell) -> Repor
 def _without_names(question: Question) -> Iterator[None]:
     try:
         yield
-    except UsageError:
-        raise
     except TollbookError as fault:
         if question.query.sight.is_all:
             raise
+        # What he asked for himself he may be told of; `more` names what there is besides.
+        if isinstance(fault, UsageError) and not isinstance(fault, SourceError):
+            raise UsageError(fault.message) from fault
         _log.warning("the logs cannot be read", extra={"reason": printable(str(fault))})
         raise SourceError(_UNREADABLE) from fault
 

@@ -141,14 +141,14 @@ class _Ready(msgspec.Struct, frozen=True):
     prepared: Prepared
 
 
-def _max_scan(highest: float) -> Any:
+def _max_scan(limit: float, highest: float) -> Any:
     return Field(
         title="Most dollars to spend on reading",
-        description="What AWS may charge for reading the logs. Above it the question is not answered but its cost is "
-        "told. Raise it only if whoever pays agrees.",
+        description="What AWS may charge for reading the logs. Above it the user is asked, or nothing is read and the "
+        "cost told. Raise it only if whoever pays agrees.",
         ge=0,
         le=highest,
-        examples=[0.5, 2],
+        examples=list(dict.fromkeys((limit, highest))),
     )
 
 
@@ -156,8 +156,7 @@ def add_usage_report(
     server: MCPServer[Any], asker: Asker, shelf: Shelf, settings: Settings, now: Callable[[], datetime]
 ) -> None:
     """Offers the report."""
-    highest = float(settings.max_scan_usd * HIGHEST)
-    limit = float(settings.max_scan_usd)
+    limit, highest = float(settings.max_scan_usd), float(settings.max_scan_usd * HIGHEST)
 
     async def prepared(
         region: str,
@@ -201,7 +200,7 @@ def add_usage_report(
         principal: Principal = "",
         model: ModelPart = "",
         top: Top = 20,
-        max_scan_usd: Annotated[float, _max_scan(highest)] = limit,
+        max_scan_usd: Annotated[float, _max_scan(limit, highest)] = limit,
         *,
         ready: Annotated[_Ready, Resolve(prepared)],
         consent: Annotated[ElicitationResult[GoOn], Resolve(consent)],

@@ -64,7 +64,7 @@ def deliver(folder: Path, hour: datetime, *records: object, name: str = "a", reg
 def make_log(folder: Path) -> None:
     """Four days of calls: ordinary ones, some twice and some broken, and one of each kind that is counted in its own
     way; some delivered an hour late, and so in the next day; bodies and a permission check beside them."""
-    words = ["--events", "2000", "--profile", "mixed", "--days", str(len(DAYS)), "--dupes", "0.02", "--bad", "0.005"]
+    words = ["--events", "1000", "--profile", "mixed", "--days", str(len(DAYS)), "--dupes", "0.02", "--bad", "0.005"]
     words += ["--end", f"{DAYS[-1].until:%Y-%m-%d}", "--per-file", "40", "--s3-tree", str(folder)]
     subprocess.run([sys.executable, str(_GENERATOR), *words], check=True, capture_output=True)
     (folder / "tree.truth.json").unlink()

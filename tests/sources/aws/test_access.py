@@ -17,7 +17,7 @@ from tollbook.core.errors import SourceError, UsageError
 from tollbook.sources.aws.access import Access, OutOfReach
 from tollbook.sources.aws.accounts import Accounts, read_accounts
 from tollbook.sources.aws.clients import MOST_CLIENTS, session_name
-from tollbook.sources.aws.trouble import Denied, Expired, NotLoggedIn, Trouble, translated
+from tollbook.sources.aws.trouble import Denied, NotLoggedIn, Trouble, translated
 from tollbook.sources.reading import Place
 
 OWN: Final = "123456789012"  # moto's
@@ -225,7 +225,7 @@ class TestAListedAccount:
         clock = ShiftedClock()
         clock.ahead = 7200
         client = access(clock=clock).client("logs", place(PROD))
-        with pytest.raises(Expired, match="are over already: set the clock of this machine"):
+        with pytest.raises(NotLoggedIn, match="The clock of this machine differs too much"), translated("x", ""):
             look(client)
 
     def test_whose_role_may_not_be_assumed_is_explained(self, access: Make, aws: Recorder) -> None:
@@ -273,6 +273,36 @@ class TestWhatIsSharedThroughOam:
         for account in ("", OWN, PROD):
             assert access().identifier(place(account)) is None
         assert access("").identifier(place()) is None
+
+
+class TestAnyOtherAccount:
+    def test_is_refused_and_those_that_are_known_are_named(self, access: Make, aws: Recorder) -> None:
+        opened = access()
+        assert opened.own_account() == OWN
+        before = len(aws.requests)
+        with pytest.raises(OutOfReach) as raised:
+            opened.client("logs", place(STRANGER))
+        assert raised.value.message == f"Account {STRANGER} is not on this server's list."
+        assert raised.value.more == (f"It knows prod ({PROD}), {OWN}, {SANDBOX}.",)
+        with pytest.raises(OutOfReach, match="is not on this server's list"):
+            opened.identifier(place(STRANGER))
+        assert aws.requests[before:] == []
+
+    def test_is_refused_with_nothing_sent_but_the_question_whose_the_credentials_are(
+        self, access: Make, aws: Recorder
+    ) -> None:
+        with pytest.raises(OutOfReach, match=f"Account {STRANGER} is not on"):
+            access("").client("logs", place(STRANGER))
+        assert [request.operation for request in aws.requests] == ["GetCallerIdentity"]
+        assert not [request for request in aws.requests if STRANGER.encode() in request.everything]
+
+    @pytest.mark.parametrize("account", ["1", "1" * 13, f"{PROD}\n", "*", "١" * 12, f"{PROD}:role/x", "\x1b" * 99])
+    def test_has_twelve_digits(self, access: Make, aws: Recorder, account: str) -> None:
+        with pytest.raises(OutOfReach, match="is not an account of twelve digits") as raised:
+            access().client("logs", place(account))
+        assert str(raised.value).isprintable()
+        assert len(str(raised.value)) < 400
+        assert not aws.requests
 
 
 class TestWhoAsks:

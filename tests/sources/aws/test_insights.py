@@ -91,7 +91,7 @@ def event_of(record: dict[str, Any]) -> Event:
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four days of calls; streams are logged in parts of five characters, so many records have over 200 fields."""
     path = tmp_path_factory.mktemp("insights") / "log.jsonl"
-    words = ["--events", "1500", "--profile", "mixed", "--chunk", "5", "--days", str(DAYS), "--out", str(path)]
+    words = ["--events", "1000", "--profile", "mixed", "--chunk", "5", "--days", str(DAYS), "--out", str(path)]
     words += ["--end", f"{FIRST + timedelta(days=DAYS):%Y-%m-%d}"]
     subprocess.run([sys.executable, str(GENERATOR), *words], check=True, capture_output=True)
     return path
@@ -329,14 +329,20 @@ def test_counts_that_insights_does_not_find_are_counted(insights: Make) -> None:
     _, source = insights([event_of(seen), event_of(embedding), spaced], {"parses": False})
     [taken] = source.read([day(0)], over("tier"), Hurried())
     assert taken.notes == (
-        f"records unread by Logs Insights: 1 of the 3 calls of 2026-11-18 in {PLACE} have token counts that it did not find",
+        f"records unread by Logs Insights: 1 of the 3 calls of 2026-11-18 in {PLACE} have token counts that it did not"
+        " find",
     )
     assert not taken.unread
-    # Nor can it know that no tier came before the place where it stopped.
-    traits = {
-        trait for row in taken.counted.rows() if row.key.model_id == seen["modelId"] for trait in row.combinations()
-    }
-    assert traits == {Trait(0), Trait.TIER_UNSEEN}
+
+
+def test_a_tier_may_stand_where_insights_no_longer_looks(insights: Make) -> None:
+    seen, hidden = ({"content": ["a"] * parts} for parts in (9, 300))
+    found = [event_of(call(timestamp=f"{FIRST:%Y-%m-%dT%H:%M:%SZ}", body=body)) for body in (seen, hidden)]
+    _, source = insights(found, {"parses": False})
+    [taken] = source.read([day(0)], over("day"), Hurried())
+    [row] = taken.counted.rows()
+    assert row.usage.output == 200
+    assert set(row.combinations()) == {Trait(0), Trait.TIER_UNSEEN}
 
 
 # Many rows.

@@ -112,7 +112,7 @@ def stub(cloudwatch: Any) -> Iterator[Stubber]:
 YESTERDAY: Final = Stretch(MIDNIGHT - DAY, MIDNIGHT)
 
 
-def listing(*models: str, **more: str) -> Mapping[str, object]:
+def listing(*models: str, **more: str) -> Mapping[str, Any]:
     dimensions = [[{"Name": "ModelId", "Value": model}] for model in models]
     return {"Metrics": [{"Dimensions": each} for each in dimensions], **more}
 
@@ -149,7 +149,8 @@ def test_models_that_cloudwatch_lists_no_more_are_asked_for_by_the_ids_of_the_lo
 ) -> None:
     old = Stretch(MIDNIGHT - 30 * DAY, MIDNIGHT - 29 * DAY)
     profile = "arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/abc"
-    stub.add_response("list_metrics", listing(HAIKU))
+    part = {"Dimensions": [{"Name": "ServiceTier", "Value": "flex"}, {"Name": "ModelId", "Value": NOVA}]}
+    stub.add_response("list_metrics", {"Metrics": [*listing(HAIKU)["Metrics"], part]})
     queries = [
         {
             "Id": f"m{number}",
@@ -190,9 +191,11 @@ def test_an_answer_that_is_not_whole_is_no_figure(cloudwatch: Any, stub: Stubber
 
 
 def test_pages_without_end_are_left(cloudwatch: Any, stub: Stubber) -> None:
+    calls = AwsCalls()
     for _ in range(200):
         stub.add_response("list_metrics", listing(NextToken="again"))
-    assert coverage_of(cloudwatch, YESTERDAY, NOW) is None
+    assert coverage_of(calls.watch(cloudwatch), YESTERDAY, NOW) is None
+    assert len(calls.operations) == 200
 
 
 def test_nothing_is_asked_once_nobody_waits_for_the_answer(cloudwatch: Any, stub: Stubber) -> None:

@@ -18,7 +18,7 @@ from tests.fakes.moto import go_to_moto, moto_server
 from tests.fakes.processes import free_port
 from tollbook.core.errors import SourceError
 from tollbook.sources.aws.name_cache import Found, MemoryNames, NameCache, NamesFile
-from tollbook.sources.aws.names import KEPT_S, MOST, PASSING_S, UNFOUND_S, Resolution, resolve
+from tollbook.sources.aws.names import KEPT_S, MOST, PASSING_S, THREAD, UNFOUND_S, Resolution, resolve
 from tollbook.sources.aws.policy import policy_for
 from tollbook.sources.reading import Halted, Place, Watch
 from tollbook.spend.model import Named, model_of
@@ -67,10 +67,12 @@ class Bedrock(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.hangs, self.is_over = False, threading.Event()
         self.was_asked = threading.Event()
+        self.on_asked: Callable[[], None] = lambda: None
 
     def answer(self, operation: str, arn: str) -> tuple[int, object]:
         self.asked.append(arn)
         self.was_asked.set()
+        self.on_asked()
         if self.hangs:
             self.is_over.wait()
         faults = self.faults.get(operation)
@@ -263,7 +265,7 @@ def test_the_regions_that_a_profile_calls_tell_its_scope_and_so_its_price(
         profile(HAIKU, "eu-west-1", "ap-northeast-3"),
         profile(HAIKU),
         {**profile(HAIKU), "models": [{"modelArn": foundation(model, "eu-west-1")} for model in (HAIKU, NOVA)]},
-        {**profile(HAIKU), "models": [{"modelArn": CUSTOM}]},
+        {**profile(HAIKU), "models": [{"modelArn": foundation(HAIKU, "eu-west-1")}, {"modelArn": CUSTOM}]},
     ],
 )
 def test_a_profile_whose_scope_cannot_be_told_keeps_its_id(
@@ -373,6 +375,9 @@ def test_a_profile_that_is_gone_is_said_to_be_and_the_next_is_found(bedrock: Bed
         "12 application inference profiles keep their ids: Bedrock in eu-west-1 of account "
         f"{ACCOUNT} has none of that id any more.",
     )
+    asked = len(bedrock.asked)
+    assert asking(*gone, PROFILE, now=NOW + UNFOUND_S - 1).notes == resolution.notes
+    assert len(bedrock.asked) == asked
 
 
 def test_an_account_that_may_not_be_asked_is_asked_nothing(bedrock: Bedrock, calls: AwsCalls) -> None:
@@ -439,6 +444,28 @@ def test_nothing_is_asked_once_nobody_waits_for_the_answer(bedrock: Bedrock, ask
     assert bedrock.asked == []
 
 
+def test_nothing_more_is_asked_once_nobody_waits_any_longer(bedrock: Bedrock, asking: Asking) -> None:
+    ids = [arn("default-prompt-router", f"router{number}") for number in range(50)]
+    bedrock.answers.update(dict.fromkeys(ids, ANSWERS[ROUTER]))
+    bedrock.on_asked = asking.watch.halt
+    with pytest.raises(Halted):
+        asking(*ids)
+    for thread in waiting_for_bedrock():
+        thread.join(10)
+    assert 1 <= len(bedrock.asked) <= 4
+
+
+def test_whoever_leaves_does_not_wait_for_an_answer(bedrock: Bedrock, asking: Asking) -> None:
+    bedrock.hangs, bedrock.on_asked = True, asking.watch.halt
+    with pytest.raises(Halted):
+        asking(PROFILE)
+    assert len(waiting_for_bedrock()) == 1
+
+
+def waiting_for_bedrock() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == THREAD]
+
+
 def test_an_answer_of_an_unknown_form_leaves_the_id(bedrock: Bedrock, asking: Asking) -> None:
     bedrock.answers[PROFILE] = {"status": "ACTIVE"}
     (note,) = asking(PROFILE).notes
@@ -446,11 +473,14 @@ def test_an_answer_of_an_unknown_form_leaves_the_id(bedrock: Bedrock, asking: As
 
 
 def test_one_question_looks_up_so_many_ids_at_most(bedrock: Bedrock, asking: Asking) -> None:
-    bedrock.always["imported-models"] = "AccessDeniedException"
-    ids = [arn("imported-model", f"model{number}") for number in range(MOST + 2)]
-    assert asking(*ids).notes[1] == (
-        f"2 imported models keep their ids: one question looks up {MOST} at most, and the next goes on."
+    ids = [arn("default-prompt-router", f"router{number}") for number in range(MOST + 2)]
+    bedrock.answers.update(dict.fromkeys(ids, ANSWERS[ROUTER]))
+    resolution = asking(*ids)
+    assert len(resolution.names) == len(bedrock.asked) == MOST
+    assert resolution.notes == (
+        f"2 default prompt routers keep their ids: one question looks up {MOST} at most, and the next goes on.",
     )
+    assert len(asking(*ids).names) == MOST + 2
 
 
 def test_a_custom_model_of_moto_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -510,7 +540,7 @@ def test_what_another_process_wrote_meanwhile_stays_until_its_time_is_over(path:
     assert NamesFile(path).get("a", NOW + 10) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b'{"a": {"named": 1}}', b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b'{"a": {"named": 1}}', b'{"a": {"x": ' + b"[" * 100_000])
 def test_a_file_that_holds_something_else_is_written_anew(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)

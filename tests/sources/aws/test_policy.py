@@ -227,6 +227,12 @@ def test_where_athena_keeps_its_results_itself_no_bucket_is_written() -> None:
     assert "s3:PutObject" not in policy.actions
 
 
+def test_a_bucket_for_results_alone_is_listed_whole() -> None:
+    policy = policy_for("athena:bedrock.logs", logs="s3://logs-bucket", results="s3://results-bucket")
+    assert allows(policy, "s3:ListBucket", "arn:aws:s3:::results-bucket", {})
+    assert not allows(policy, "s3:ListBucket", "arn:aws:s3:::logs-bucket", {})
+
+
 def test_days_are_kept_below_their_prefix_alone() -> None:
     policy = policy_for(keep="s3://days-bucket/tollbook", keep_key=KEY)
     assert policy.actions == {

@@ -1,6 +1,7 @@
 """Logs in S3, as moto's server keeps them: the same report as from the same files on a disk, or a sentence that says
 what is missing."""
 
+import _thread
 import gzip
 from collections.abc import Iterator
 from datetime import timedelta
@@ -28,7 +29,9 @@ from tests.sources.aws.delivered import (
     reported,
     together,
 )
+from tests.sources.aws.unhurried import Unhurried
 from tollbook.core.errors import SourceError
+from tollbook.sources.aws.patience import abreast
 from tollbook.sources.aws.s3 import S3Logs, places_in
 from tollbook.sources.reading import Halted, Place, Stretch, Taken, Watch
 
@@ -36,28 +39,6 @@ BUCKET: Final = "tollbook-logs"
 PREFIX: Final = "team/logs"
 PLACE: Final = Place(ACCOUNT, REGION, f"s3://{BUCKET}/{PREFIX}")
 MODELS: Final = over("model")
-
-
-class Unhurried(Watch):
-    """A watch for which waiting takes no time.
-
-    Attributes:
-        waited: seconds, in order.
-        bytes, records: all that it was told of.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(self._hear)
-        self.waited: list[float] = []
-        self.bytes = self.records = 0
-
-    def _hear(self, bytes_: int, records: int) -> None:
-        self.bytes += bytes_
-        self.records += records
-
-    def wait(self, seconds: float) -> None:
-        self.go_on()
-        self.waited.append(seconds)
 
 
 @pytest.fixture(scope="module")
@@ -349,8 +330,8 @@ def test_a_region_that_is_down_is_given_up_soon(between: FaultyS3) -> None:
 def test_credentials_that_expire_in_the_middle_leave_a_partial_answer(between: FaultyS3) -> None:
     gone = Fault("ExpiredToken", "The provided token has expired.", 400)
     between.judge = lambda _method, _path, _before: gone if between.gets() > 30 else None
-    taken = source(client_at(between.url), workers=1).read(DAYS, MODELS, Unhurried())
-    assert [bool(one.unread) for one in taken] == [False, True, True, True]
+    taken = source(client_at(between.url), workers=1).read(DAYS[:3], MODELS, Unhurried())
+    assert [bool(one.unread) for one in taken] == [False, True, True]
     assert calls(taken[0])
     assert between.gets() == 30 + 32
     assert sum(one.requests for one in taken) == len(between.asked)
@@ -367,10 +348,10 @@ def test_a_reading_that_is_halted_asks_for_nothing_more(between: FaultyS3) -> No
 
     between.judge = judge
     with pytest.raises(Halted):
-        source(client_at(between.url), workers=1).read(DAYS, MODELS, watch)
+        source(client_at(between.url), workers=1).read(DAYS[:2], MODELS, watch)
     assert len(between.asked) == seen[0]
     with pytest.raises(Halted):
-        source(client_at(between.url)).estimate(DAYS, watch)
+        source(client_at(between.url)).estimate(DAYS[:2], watch)
     assert len(between.asked) == seen[0]
 
 
@@ -395,15 +376,43 @@ def test_the_accounts_and_regions_of_a_bucket_are_found(aws: str) -> None:
         places_in(client, "not-there", "")
 
 
-def test_more_files_than_one_page_are_listed(aws: str) -> None:
-    client = client_at(aws)
-    client.create_bucket(Bucket="many")
-    one = packed(at(0, requestId=""))
-    for number in range(1003):
-        key = f"{LOGS}/{REGION}/{FIRST:%Y/%m/%d/%H}/{number}.json.gz"
-        client.put_object(Bucket="many", Key=key, Body=one)
-    logs = S3Logs(client, Place(ACCOUNT, REGION, "s3://many"), "many", "", ACCOUNT, REGION)
-    estimate = logs.estimate(DAYS[:1], Watch())
-    assert (estimate.bytes, estimate.requests) == (1003 * len(one), 1003 + 26)
+def test_more_files_than_one_page_are_listed(between: FaultyS3, tree: Path) -> None:
+    between.page = 1
+    query = QUESTIONS["to be kept"]
+    logs = source(client_at(between.url))
+    estimate = logs.estimate(DAYS, Watch())
+    assert estimate.requests == between.lists + len(list(tree.rglob("2*.json.gz")))
+    assert between.lists > 24 * len(DAYS) + 1
+    assert reported(together(logs.read(DAYS, query, Watch())), query) == reported(from_files(tree, query), query)
+    found = places_in(client_at(between.url), BUCKET, PREFIX)
+    assert list(found) == [PLACE]
+
+
+def test_a_line_that_is_no_log_is_counted_once_and_the_rest_read(aws: str) -> None:
+    logs = own_bucket(aws, "long-lines", one=gzip.compress(b"x" * (65 << 20) + b"\n" + lines([at(0)])))
     (taken,) = logs.read(DAYS[:1], MODELS, Watch())
-    assert calls(taken) == 1003
+    assert calls(taken) == 1
+    assert dict(taken.counted.rejected) == {"too_long": 1}
+
+
+def test_a_file_that_may_no_longer_be_read_when_its_connection_was_cut_is_unread(between: FaultyS3) -> None:
+    def judge(_method: str, path: str, before: int) -> Fault | None:
+        if "_late.json.gz" not in path:
+            return None
+        return DENIED if before else Fault(cut_after=50)
+
+    between.judge = judge
+    (taken,) = source(client_at(between.url)).read(DAYS[3:], MODELS, Unhurried())
+    assert [sentence.partition("lacks ")[2][:12] for sentence in taken.unread] == ["s3:GetObject"]
+
+
+def test_ctrl_c_begins_nothing_more() -> None:
+    begun: list[int] = []
+
+    def do(number: int) -> None:
+        begun.append(number)
+        _thread.interrupt_main()
+
+    with pytest.raises(KeyboardInterrupt):
+        abreast(range(10**9), do, 2)
+    assert len(begun) < 10**9

@@ -112,3 +112,15 @@ def test_a_slice_that_was_cut_short_ends_with_the_page_that_passes_its_end() -> 
     assert slices.pass_page(whole, [11, 99], "after") == whole.end < 99
     assert whole.ended
     assert whole.asked_until == 100
+
+
+def test_where_events_came_out_of_order_a_slice_that_was_cut_short_is_read_to_its_last_page() -> None:
+    slices = Slices([(0, 100)], 1, lambda: 0.0)
+    whole = slices.take_now()
+    assert whole is not None
+    slices.pass_page(whole, [1, 10], "next")
+    assert slices.take_now() is not None
+    slices.pass_page(whole, [90, 20], "after")
+    assert not whole.ended
+    slices.pass_page(whole, [30], None)
+    assert whole.ended

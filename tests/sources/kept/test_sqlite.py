@@ -116,6 +116,21 @@ def test_a_day_is_read_while_another_process_writes(days: SqliteDays, path: Path
     days.keep({KEY: a_day(KEY)})
 
 
+def test_a_file_that_others_are_in_before_it_has_its_mode_gets_it_later(days: SqliteDays, path: Path) -> None:
+    """As where several processes begin at once. SQLite does not wait for them then."""
+    days.keep({KEY: a_day(KEY)})
+    with other(path) as connection:
+        assert connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+        connection.execute("BEGIN")
+        connection.execute("SELECT * FROM days").fetchall()
+        assert KEY in days.find([KEY])
+        connection.execute("COMMIT")
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    assert KEY in days.find([KEY])
+    with other(path) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
 class TestAge:
     @pytest.mark.parametrize(("days_later", "is_left"), [(400, True), (401, False)])
     def test_a_day_that_nobody_asks_for_is_dropped_after_400_days(

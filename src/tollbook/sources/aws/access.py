@@ -170,7 +170,7 @@ class Access:
         own = self._clients.own_account(self._home_region or self._clients.region() or region)
         if account and account != own:
             known = ", ".join(self.accounts.name_of(each) for each in sorted({own, *listed}))
-            raise OutOfReach(f"Account {account} is not on this server's list. It knows {known}.")
+            raise OutOfReach(f"Account {account} is not on this server's list.", (f"It knows {known}.",))
         if own_role is not None and own_role.account != own:
             raise OutOfReach(
                 f"The role for the own account, {own_role.role}, is not of the account of the AWS credentials, {own}: "

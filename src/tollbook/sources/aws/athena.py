@@ -5,12 +5,13 @@ Source: https://docs.aws.amazon.com/athena/latest/APIReference/Welcome.html
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from tollbook.core.errors import SourceError
 from tollbook.sources.aws.athena_rows import Answer, asked_by, counted_of
@@ -37,11 +38,9 @@ _BYTES_PER_SECOND: Final = 100 << 20  # compressed
 _REQUESTS_PER_QUERY: Final = 6
 _MOST_FAULTS: Final = 4
 _ATTEMPTS: Final = 3  # at a query of which Athena says itself that it may succeed when asked again
-_POLLS: Final = (0.2, 0.4, 0.7, 1.0, 1.5)
-_LAST_POLL_S: Final = 2.0
-_MOST_POLLS: Final = 1800
-"""An hour. Athena ends a query after 30 minutes: https://docs.aws.amazon.com/athena/latest/ug/service-limits.html;
-before that it may wait for its turn."""
+_POLLS: Final = (0.2, 0.4, 0.7, 1.0, 1.5, *repeat(2.0, 60), *repeat(10.0, 348))
+"""Seconds, an hour in all. Athena ends a query that runs for 30 minutes; before that, it may wait for its turn:
+https://docs.aws.amazon.com/athena/latest/ug/service-limits.html"""
 
 
 def usd_of(bytes_: int) -> Decimal:
@@ -150,8 +149,8 @@ class Athena:
             answers: list[Answer] = []
             for page in self._pages(done.id, watch):
                 pages += 1
-                answers += (dict(zip(columns, row, strict=True)) for row in page)
-        except (ClientError, BotoCoreError) as fault:
+                answers += (dict(zip(columns, row, strict=True)) for row in page if row != list(columns))
+        except (ClientError, BotoCoreError, ResponseParserError) as fault:
             raise refused(fault, self.place, self._table, self._workgroup) from fault
         counted = counted_of(answers, query, self._names)
         watch.tell(done.bytes, sum(row.usage.calls + row.usage.errors for row in counted.rows()))
@@ -194,7 +193,7 @@ class Athena:
 
     def _end_of(self, id_: str, watch: Watch) -> tuple[Any, int]:
         """The query as it is at its end, and how often Athena was asked for it."""
-        for polls, pause in enumerate(chain(_POLLS, repeat(_LAST_POLL_S, _MOST_POLLS)), 1):
+        for polls, pause in enumerate(_POLLS, 1):
             answer = patiently(lambda: self._client.get_query_execution(QueryExecutionId=id_), watch)
             if answer["QueryExecution"]["Status"]["State"] in ("SUCCEEDED", "FAILED", "CANCELLED"):
                 return answer["QueryExecution"], polls
@@ -204,13 +203,12 @@ class Athena:
     def _stop(self, id_: str) -> None:
         try:
             self._client.stop_query_execution(QueryExecutionId=id_)
-        except (ClientError, BotoCoreError):
+        except (ClientError, BotoCoreError, ResponseParserError):
             return  # it ends by itself; what led here is what the caller should hear of
 
     def _pages(self, id_: str, watch: Watch) -> Iterator[list[list[str | None]]]:
-        """The rows of the answer, page by page."""
+        """The rows of the answer, page by page, after one with the names of the columns."""
         more: dict[str, str] = {}
-        names = 1  # the first row of the first page holds the names of the columns
         while True:
 
             def ask(more: Mapping[str, str] = more) -> Any:
@@ -218,7 +216,7 @@ class Athena:
 
             answer = patiently(ask, watch)
             rows = answer["ResultSet"]["Rows"]
-            yield [[cell.get("VarCharValue") for cell in row["Data"]] for row in rows[names:]]
+            yield [[cell.get("VarCharValue") for cell in row["Data"]] for row in rows]
             if not answer.get("NextToken"):
                 return
-            more, names = {"NextToken": answer["NextToken"]}, 0
+            more = {"NextToken": answer["NextToken"]}

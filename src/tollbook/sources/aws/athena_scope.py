@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from tollbook.core.errors import SourceError, UsageError
 from tollbook.sources.aws.athena_table import ACCOUNT, REGION, Table
@@ -78,7 +79,7 @@ def scope_of(
 
     try:
         settings = patiently(ask, watch)["TableMetadata"].get("Parameters", {})
-    except (ClientError, BotoCoreError) as fault:
+    except (ClientError, BotoCoreError, ResponseParserError) as fault:
         raise refused(fault, place, table, workgroup) from fault
 
     def values(column: str, given: Sequence[str]) -> tuple[str, ...]:

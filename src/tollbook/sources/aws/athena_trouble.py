@@ -4,16 +4,18 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+import msgspec
+from botocore.exceptions import ClientError
 
 from tollbook.core.errors import SourceError
 from tollbook.core.text import printable
 from tollbook.sources.aws.athena_table import Table
-from tollbook.sources.aws.trouble import translated
+from tollbook.sources.aws.denial import denial_in
+from tollbook.sources.aws.trouble import trouble_of
 from tollbook.sources.reading import Place
 
 _MOST_CHARACTERS: Final = 300
-_ACTION: Final = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)")
+_REQUESTS: Final = frozenset({"InvalidRequestException", "MetadataException"})
 _CODE: Final = re.compile(r"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b")
 _MAY_QUOTE_RECORDS: Final = re.compile(r"HIVE_(CURSOR_ERROR|BAD_DATA)|INVALID_(CAST|FUNCTION)_ARGUMENT")
 
@@ -47,23 +49,21 @@ _MEANINGS: Final = (
         "name one.",
     ),
     (
-        r"(?i)workgroup \S+ (is not found|does not exist|is disabled)|workgroup is disabled",
+        r"(?i)workgroup\b.* (not found|does not exist|disabled)",
         "Athena has no workgroup {workgroup} in {region} that works. Name another, such as primary.",
     ),
 )
 
 
-def refused(fault: ClientError | BotoCoreError, place: Place, table: Table, workgroup: str) -> SourceError:
+def refused(fault: Exception, place: Place, table: Table, workgroup: str) -> SourceError:
     """What a request came to that was refused, or got no answer."""
+    action = "athena"
     if isinstance(fault, ClientError):
+        action = f"athena:{fault.operation_name}"
         told = fault.response.get("Error", {})
-        if sentence := _meant(str(told.get("Message", "")), place, table, workgroup):
+        if told.get("Code") in _REQUESTS and (sentence := _meant(str(told.get("Message")), place, table, workgroup)):
             return SourceError(sentence)
-    try:
-        with translated(place, f"athena:{fault.operation_name}" if isinstance(fault, ClientError) else "athena"):
-            raise fault
-    except SourceError as sentence_of_aws:
-        return sentence_of_aws
+    return trouble_of(fault, msgspec.structs.replace(place, name=str(table)), action)
 
 
 def incomplete(table: Table) -> SourceError:
@@ -86,17 +86,17 @@ def failed(status: Mapping[str, Any], id_: str, place: Place, table: Table, work
         return SourceError(f"Athena cannot read what lies in table {table}: {code[0] if code else 'no reason'}. {look}")
     if status.get("State") == "CANCELLED":
         return SourceError(f"Someone, or a limit of the workgroup {workgroup}, cancelled the query of Athena. {look}")
-    said = printable(reason[:_MOST_CHARACTERS]).strip().rstrip(".") or "no reason given"
+    said = printable(reason[:_MOST_CHARACTERS].strip().rstrip(".")) or "no reason given"
     return SourceError(f"Athena failed: {said}. {look}")
 
 
 def _meant(reason: str, place: Place, table: Table, workgroup: str) -> str:
     """A sentence for `reason`, if it is one that is known."""
     words = {"table": str(table), "region": place.region, "workgroup": workgroup}
-    if action := _ACTION.search(reason):
-        return (
-            f"Athena may not answer about table {table} in {place.region}: {action[1]} is not allowed. Have it granted."
-        )
+    denial = denial_in(reason)
+    if denial.action:
+        lack = f"{denial.subject} lacks {denial.lack}{denial.reason}"
+        return f"Athena cannot read table {table} in {place.region}: {lack}. Have it granted."
     for pattern, sentence in _MEANINGS:
         if re.search(pattern, reason):
             return sentence.format_map(words)

@@ -7,13 +7,12 @@ from tollbook.sources.aws.access import Access
 from tollbook.sources.aws.athena import Athena
 from tollbook.sources.aws.delivery import delivery_of
 from tollbook.sources.aws.s3 import S3Logs, places_in
-from tollbook.sources.reading import Place, Stretch, Watch
-from tollbook.sources.survey import Choice
+from tollbook.sources.reading import Choice, Place, Stretch, Watch
 from tollbook.spend.model import Named
 
 
 class Folder:
-    """The logs of one account and region in a bucket. See `survey.Spot`."""
+    """The logs of one account and region in a bucket. See `Spot`."""
 
     def __init__(self, place: Place, access: Access, names: Mapping[str, Named]) -> None:
         self.place, self._access, self._names = place, access, names
@@ -59,7 +58,9 @@ def folders(
 
     meant = [Folder(place, access, names) for place in found if is_meant(place)]
     if not meant:
-        which = " ".join(filter(None, (f"of account {account}" if account else "", f"in {', '.join(regions)}" if regions else "")))
+        which = " ".join(
+            filter(None, (f"of account {account}" if account else "", f"in {', '.join(regions)}" if regions else ""))
+        )
         raise SourceError(
             f"There are no Bedrock logs {which}{' ' if which else ''}in {delivery.name}. Name the bucket and prefix "
             "that model invocation logging delivers to."
@@ -68,7 +69,7 @@ def folders(
 
 
 class Table:
-    """A table of Athena. See `survey.Spot`."""
+    """A table of Athena. See `Spot`."""
 
     def __init__(
         self,

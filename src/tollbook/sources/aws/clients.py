@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from botocore.exceptions import ClientError
 
 from tollbook import __version__
 from tollbook.sources.aws.accounts import Entry
-from tollbook.sources.aws.trouble import Expired, translated
+from tollbook.sources.aws.trouble import translated
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -173,8 +174,8 @@ class Clients:
         """Credentials of `role`, as botocore wants them.
 
         Raises:
-            ClientError, BotoCoreError: AWS refused or failed.
-            Expired: this machine's clock is ahead of AWS's by as long as they live.
+            ClientError: AWS refused; or this machine's clock is ahead by as long as they live.
+            BotoCoreError: AWS failed.
         """
         external = {"ExternalId": role.entry.external_id} if role.entry.external_id else {}
         answer = self.client("sts", role.asked_in).assume_role(
@@ -187,7 +188,8 @@ class Clients:
         given = answer["Credentials"]
         expires: datetime = given["Expiration"]
         if expires.timestamp() <= self._clock():
-            raise Expired(f"The credentials of {role.entry.role} are over already: set the clock of this machine.")
+            # What S3 says where clocks differ, so that it is handled as what AWS refuses.
+            raise ClientError({"Error": {"Code": "RequestTimeTooSkewed"}}, "AssumeRole")
         return {
             "access_key": given["AccessKeyId"],
             "secret_key": given["SecretAccessKey"],

@@ -10,8 +10,7 @@ from tollbook.sources.aws.events import Events
 from tollbook.sources.aws.groups import Group, group_of
 from tollbook.sources.aws.insights import Insights
 from tollbook.sources.aws.pace import Paces
-from tollbook.sources.reading import Place, Stretch, Watch
-from tollbook.sources.survey import Choice
+from tollbook.sources.reading import Choice, Place, Stretch, Watch
 from tollbook.spend.model import Named
 from tollbook.spend.render.words import measure
 
@@ -22,7 +21,7 @@ _DAY: Final = timedelta(days=1)
 
 
 class LogGroup:
-    """A log group in one account and region. See `survey.Spot`."""
+    """A log group in one account and region. See `Spot`."""
 
     def __init__(
         self,

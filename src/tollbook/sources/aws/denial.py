@@ -13,7 +13,8 @@ import msgspec
 # User: arn:aws:sts::111122223333:assumed-role/reader/ana is not authorized to perform: logs:FilterLogEvents on
 # resource: arn:aws:logs:eu-west-1:111122223333:log-group:x:log-stream: because no identity-based policy allows the …
 _SENTENCE: Final = re.compile(
-    r"User(?: with accountId)?: (?P<who>[^\s\"]{1,2048}) is not authorized to perform: (?P<action>[a-z0-9-]+:[A-Za-z*]+)"
+    r"User(?: with accountId)?: (?P<who>[^\s\"]{1,2048}) is not authorized to perform: "
+    r"(?P<action>[a-z0-9-]{1,63}:[A-Za-z*]{1,128})"
     r"(?: on (?:the )?resource: \"?(?P<on>[^\s\"]{1,2048})\"?)?"
     r"(?: (?P<why>(?:because|with) [^\n]{1,2500}))?"
 )

@@ -1,14 +1,12 @@
 """What CloudWatch tells of a log group: whether it exists, how large it is, and how it may be read."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
-from tollbook.core.errors import SourceError
 from tollbook.sources.aws.patience import patiently
-from tollbook.sources.aws.trouble import translated
+from tollbook.sources.aws.trouble import NoSuchPlace, translated
 from tollbook.sources.reading import Place, Watch
 
 _ACTION: Final = "logs:DescribeLogGroups"
@@ -48,27 +46,20 @@ def group_of(client: Any, place: Place, now: datetime, watch: Watch, *, arn: str
 
     Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html
     """
-    with translated(place, _ACTION):
-        for found in _listed(client, place, watch, arn):
-            if found.get("logGroupName") == place.name:
-                return _group(found, now)
-    raise SourceError(f"No {place}. Switch on model invocation logging there, or name another.")
-
-
-def _listed(client: Any, place: Place, watch: Watch, arn: str | None) -> Iterator[dict[str, Any]]:
-    """Groups that may be the one; those that are linked are asked for by their ARN, and by nothing besides."""
+    # Of the names that begin so, the one that ends there comes first. A linked group is asked for by its ARN alone.
     question: dict[str, Any] = (
         {"logGroupNamePrefix": place.name}
         if arn is None
         else {"logGroupIdentifiers": [arn], "includeLinkedAccounts": True}
     )
-    while True:
+    with translated(place, _ACTION):
         answer = patiently(lambda: client.describe_log_groups(**question), watch)
-        yield from answer.get("logGroups", ())
-        token = answer.get("nextToken")
-        if not token:
-            return
-        question["nextToken"] = token
+    for found in answer.get("logGroups", ()):
+        if found.get("logGroupName") == place.name:
+            return _group(found, now)
+    raise NoSuchPlace(
+        f"No {place}: switch on model invocation logging there, or name another log group.", place, _ACTION
+    )
 
 
 def _group(found: dict[str, Any], now: datetime) -> Group:

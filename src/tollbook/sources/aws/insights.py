@@ -243,8 +243,8 @@ class _Reading:
                 answer.unread.append(f"{_words(stretch)}: {fault}")
             if answer.missed:
                 answer.notes.append(
-                    f"records unread by Logs Insights: {answer.missed} of the {answer.calls} calls of {_words(stretch)} in"
-                    f" {self._place} have token counts that it did not find"
+                    f"records unread by Logs Insights: {answer.missed} of the {answer.calls} calls of {_words(stretch)}"
+                    f" in {self._place} have token counts that it did not find"
                 )
 
     def _ask(self, stretch: Stretch, answer: _Answer) -> None:

@@ -357,9 +357,9 @@ def _traits(row: Row, tier: str, is_openai: bool) -> int:
         Trait.LIFETIME_UNSEEN: untold - both,
         Trait(0): calls - gross - untold + both,
     }
-    hidden = Trait.TIER_UNSEEN if tier == UNSEEN else Trait(0)
     # Where Insights did not see a record to its end, it may have missed the tier before it.
-    sides = {hidden} if tier or _count(row, "n_whole") == calls else {hidden, Trait.TIER_UNSEEN}
+    seen = 0 if tier == UNSEEN else calls if tier else _count(row, "n_whole")
+    sides = [side for side, count in ((Trait(0), seen), (Trait.TIER_UNSEEN, calls - seen)) if count > 0]
     return sum(1 << int(side | traits) for traits, count in found.items() if count > 0 for side in sides)
 
 

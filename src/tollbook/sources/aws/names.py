@@ -29,8 +29,10 @@ UNFOUND_S: Final = 3600.0
 """How long what was refused or is gone is not asked for again."""
 PASSING_S: Final = 300.0
 """How long what failed in another way is not asked for again."""
-MOST: Final = 500
+MOST: Final = 200
 """Ids that one question looks up."""
+THREAD: Final = "tollbook-names"
+"""What threads are called that wait for Bedrock."""
 
 _AT_ONCE: Final = 4  # Bedrock's quotas on these operations are a few requests a second
 _FAILURES: Final = 3  # of one action at one place, before it is asked no more: a policy may allow some by their tags
@@ -281,7 +283,7 @@ class _Search:
         for arn in wanted:
             waiting.put(arn)
         for _ in range(min(_AT_ONCE, len(wanted))):
-            threading.Thread(target=self._work, args=(waiting, results), daemon=True).start()
+            threading.Thread(target=self._work, args=(waiting, results), name=THREAD, daemon=True).start()
         found: dict[str, Found] = {}
         while len(found) < len(wanted) and self._has_time:
             self._watch.go_on()

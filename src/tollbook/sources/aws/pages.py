@@ -7,7 +7,8 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -78,14 +79,11 @@ def count(events: Sequence[Event], tally: Tally) -> None:
         try:
             block = "\n".join([event.message for event in some]).encode()
         except UnicodeEncodeError:
-            tally.read_each(list(_texts(some)))
-            continue
-        if block.count(b"\n") >= len(some):  # a message of several lines
-            tally.read_each(list(_texts(some)))
+            tally.read_each(_texts(some))
         else:
-            tally.read(block, lambda some=some: _texts(some))  # type: ignore[misc]
+            tally.read(block, partial(_texts, some))
 
 
-def _texts(events: Sequence[Event]) -> Iterator[bytes]:
+def _texts(events: Sequence[Event]) -> list[bytes]:
     """Each event as a file has it."""
-    return (json.dumps({"timestamp": event.timestamp, "message": event.message}).encode() for event in events)
+    return [json.dumps({"timestamp": event.timestamp, "message": event.message}).encode() for event in events]

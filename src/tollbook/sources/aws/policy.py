@@ -293,8 +293,8 @@ def _athena(
 
 
 def _kept(place: Bucket, key: str, where: _Where) -> Iterator[Statement]:
-    # Nothing is listed. But without this, S3 says of a day that was never kept that it may not be read; and of a prefix,
-    # which a condition could ask for, such a request tells nothing.
+    # Nothing is listed. But without this, S3 says of a day that was never kept that it may not be read; and such a
+    # request tells no prefix that a condition could ask for.
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html#API_GetObject_Permissions
     yield _allow("TellMissingDays", ["s3:ListBucket"], (where.bucket(place.name),))
     yield _allow("KeepDays", ["s3:GetObject", "s3:PutObject"], (where.objects(place.name, f"{place.prefix}*"),))

@@ -122,6 +122,8 @@ class S3Logs:
             self._listed[hour] = self._shelf(hour, losses, watch)
 
         missing = [hour for hour in hours if hour not in self._listed or self._listed[hour].fault]
+        if len(missing) < len(hours):
+            losses.gain()
         abreast(missing, list_one, self._workers)
         losses.raise_if_all()
         return [self._listed[hour] for hour in hours]

@@ -125,7 +125,10 @@ def _sentences(sheet: _Sheet, missing: Iterable[tuple[int, int, str]]) -> Iterat
     """What of the stretch could not be read, a sentence for each reason."""
     causes: dict[str, list[tuple[int, int]]] = {}
     for start, end, cause in missing:
-        start, end = max(start, sheet.begins), min(end, sheet.ends)
+        if start < sheet.until and end > sheet.since:
+            start, end = max(start, sheet.since), min(end, sheet.until)
+        else:  # only late or early events are missing
+            start, end = max(start, sheet.begins), min(end, sheet.ends)
         if start >= end:
             continue
         ranges = causes.setdefault(cause, [])
@@ -134,7 +137,7 @@ def _sentences(sheet: _Sheet, missing: Iterable[tuple[int, int, str]]) -> Iterat
         else:
             ranges.append((start, end))
     for cause, ranges in causes.items():
-        times = ", ".join(f"{_time(start)} to {_time(end)}" for start, end in ranges)
+        times = ", ".join(f"{_time(start)} to {_time(end + 999)}" for start, end in ranges)
         yield f"{cause.rstrip('.')}; what lies in {times} UTC is missing."
 
 

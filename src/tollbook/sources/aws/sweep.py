@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from tollbook.core.errors import SourceError
 from tollbook.sources.aws.pace import Clock, Pace
@@ -164,7 +165,7 @@ class Sweep:
                 body = self._client.filter_log_events(**question)[BODY]
                 with self._turn:
                     page = page_of(body)
-            except (ClientError, BotoCoreError, BrokenPage) as fault:
+            except (ClientError, BotoCoreError, ResponseParserError, BrokenPage) as fault:
                 with self._turn:
                     self._sheets.took(piece.position, 0)
                 self._consider(fault, tries, began)

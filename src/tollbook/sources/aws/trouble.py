@@ -260,7 +260,7 @@ def _denied(scene: _Scene) -> Trouble:
             Denied, "Cannot decrypt {what}: its KMS key is disabled, deleted or not ready ({code}); see to the key."
         )
     action = denial.action or ("kms:Decrypt" if "kms" in scene.message.lower() else scene.action)
-    denial = msgspec.structs.replace(denial, action=action)
+    denial = msgspec.structs.replace(denial, action=action or "a permission")
     if action == "sts:AssumeRole":
         said = (
             "Cannot read {what}: {who} may not assume {role}{why}; the role's trust policy must name that caller, with "
@@ -427,9 +427,8 @@ def _host(url: Any) -> str:
 
 
 def _harmless(said: object) -> str:
-    """The first line of `said`, without what may be a token, and not too long; without a full stop."""
-    line = (str(said or "").strip().splitlines() or [""])[0]
-    return _SECRET.sub("[…]", line)[:_LONGEST].rstrip(". ") or "nothing"
+    """`said` in one line, without what may be a token, and not too long; without a full stop."""
+    return _SECRET.sub("[…]", " ".join(str(said or "").split()))[:_LONGEST].rstrip(".: ") or "nothing"
 
 
 def _code_of(fault: ClientError) -> str:

@@ -119,19 +119,20 @@ class SqliteDays:
         Raises:
             StoreDown: it is of another, and not ours to change.
         """
-        if _form_of(connection) == (_APPLICATION, _VERSION):
-            return
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            application, version = _form_of(connection)  # another process may have been first
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            is_new = (application, version, tables) == (0, 0, 0)
-            if version > _VERSION or not (is_new or application == _APPLICATION):
-                raise self._down(_NOT_OURS)
-            if version < _VERSION:
-                for statement in _BEGIN_ANEW:
-                    connection.execute(statement)
-        connection.execute("PRAGMA journal_mode = WAL")
+        if _form_of(connection) != (_APPLICATION, _VERSION):
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                application, version = _form_of(connection)  # another process may have been first
+                (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                is_new = (application, version, tables) == (0, 0, 0)
+                if version > _VERSION or not (is_new or application == _APPLICATION):
+                    raise self._down(_NOT_OURS)
+                if version < _VERSION:
+                    for statement in _BEGIN_ANEW:
+                        connection.execute(statement)
+        # While others are in it, the file cannot change to this mode. It works in the old one, and does so later.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = WAL")
 
     def _down(self, saying: str) -> StoreDown:
         return StoreDown(f"'{self._path}' {saying}")

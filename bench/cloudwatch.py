@@ -256,7 +256,7 @@ def main() -> None:
         cloudwatch_logs(Path(folder, "log")) as logs,
     ):
         speeds = {case: measured(logs, case, rounds) for case in (*limited, unlimited)}
-        sizes = {case: measured(logs, case, max(1, rounds // 2)) for case in growing}
+        sizes = {case: measured(logs, case, max(1, rounds // 2), READERS[:1]) for case in growing}
     machine = f"{len(os.sched_getaffinity(0))} processors, {platform.system()} {platform.machine()}"
     names = [f"Python {platform.python_version()}", *(f"{each} {version(each)}" for each in ("tollbook", "boto3"))]
     command = f"`python bench/cloudwatch.py --rounds {rounds}`"

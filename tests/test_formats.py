@@ -5,6 +5,7 @@ import io
 import json
 import re
 from decimal import Decimal
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,15 @@ def test_groups_come_by_money_the_dearest_first_and_days_in_order(ask: Ask) -> N
     assert money == sorted(money, reverse=True)
     by_day = costs("day,model")
     assert by_day == sorted(by_day, key=lambda pair: (pair[0], -pair[1]))
+
+
+def test_groups_alike_come_in_one_order_however_the_log_is_read(ask: Ask, tmp_path: Path) -> None:
+    tagged = [call(requestMetadata={"team": ""}), call(), call(requestMetadata={"team": "a"})]
+    texts = {
+        ask("report", write(tmp_path / "log.jsonl", *records), "--by", "tag:team", "--format", "csv").out
+        for records in permutations(tagged)
+    }
+    assert len(texts) == 1
 
 
 def test_csv_says_the_same_as_json(ask: Ask) -> None:

@@ -89,8 +89,14 @@ def truth(cloudwatch: Logs, name: str, days: int) -> Truth:
 def found(content: Mapping[str, Any]) -> Truth:
     """What a report's structured content says that there is."""
     sums = content["totals"]
-    kinds = ("calls", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-    return Truth(*(sums[kind] for kind in kinds), content["rejected"]["lines"])
+    return Truth(
+        sums["calls"],
+        sums["input_tokens"],
+        sums["output_tokens"],
+        sums["cache_read_tokens"],
+        sums["cache_write_tokens"],
+        content["rejected"]["lines"],
+    )
 
 
 async def requests_in_the_end(cloudwatch: Logs, name: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import jsonschema
 import msgspec
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client import ClientRequestContext
 from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitRequestParams, ElicitResult, InputRequiredResult
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 GB: Final = 10**9
 GUARDED: Final = ruled(QUICK, SEES_ALL="group:finops", OWN_CALLS="role/BedrockRole/{sub}")
-BY_SIZE: Final = msgspec.structs.replace(GUARDED, max_scan_bytes=GB)
+BY_SIZE: Final = msgspec.structs.replace(QUICK, max_scan_bytes=GB)
 BOSS, USER = person("boss", groups=["finops"]), person("user007")
 
 # Of two days the first is over, and the second half of it and a quarter of an hour: clocks differ.
@@ -164,8 +164,12 @@ async def test_a_client_without_a_user_is_told_the_cost_and_how_to_go_on(metered
 async def test_bytes_are_agreed_to_by_more_dollars_than_the_limit(cloudwatch: Logs, era: str) -> None:
     name = group(cloudwatch, f"by-argument-{era}", stored_bytes=LARGE)
     server = reading(f"events:{name}", settings=BY_SIZE)
-    for arguments in ({}, {"max_scan_usd": 0.5}):
-        assert text_of(await called(server, era=era, days=2, **arguments)).endswith("call again with max_scan_usd=0.51.")
+    for told in (
+        await called(server, era=era, days=2),
+        await called(server, era=era, days=2, max_scan_usd=0.5),
+    ):
+        assert text_of(told).startswith(LARGE_WORDS)
+        assert text_of(told).endswith("call again with max_scan_usd=0.51.")
     assert cloudwatch.stats(name).requests == 0
     assert found(await reported(server, era=era, days=2, max_scan_usd=0.51)) == truth(cloudwatch, name, days=2)
 
@@ -233,7 +237,7 @@ async def test_an_answer_to_one_question_is_none_to_another(metered: Metered) ->
         answers: Any = dict.fromkeys(first.input_requests, AGREED)
         for more in ({"input_responses": answers}, {}):
             assert isinstance(await ask(2, **more), InputRequiredResult)
-        with pytest.raises(Exception, match="requestState"):
+        with pytest.raises(MCPError, match="requestState"):
             await ask(3, input_responses=answers, request_state=first.request_state)
         assert metered.requests == []
         result = await ask(2, input_responses=answers, request_state=first.request_state)

@@ -167,7 +167,8 @@ class Report(msgspec.Struct, frozen=True, dict=True):
         def order(group: Group) -> tuple[object, ...]:
             total = group.sum
             when = [_instant(group.values[place] or "") for place in times]
-            return (*when, -(total.usd or 0), -total.tokens, -total.calls, [value or "" for value in group.values])
+            names = [(value is not None, value or "") for value in group.values]
+            return (*when, -(total.usd or 0), -total.tokens, -total.calls, names)
 
         return sorted((Group(values, total) for values, total in sums.items()), key=order)
 

@@ -19,6 +19,7 @@ from tollbook.spend.query import Query
 from tollbook.spend.render.machine import document
 from tollbook.spend.report import report_of
 from tollbook.spend.tally import Counted
+from tollbook.spend.usage import RowKey, Usage
 from tollbook.spend.window import Window
 
 _GENERATOR: Final = Path(__file__).parents[3] / "bench" / "gen_logs.py"
@@ -29,8 +30,9 @@ LOGS: Final = f"AWSLogs/{ACCOUNT}/BedrockModelInvocationLogs"
 GPT: Final = "openai.gpt-oss-120b-1:0"
 ROUTER: Final = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:default-prompt-router/anthropic.claude:1"
 SECRET_GPT: Final = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:application-inference-profile/gpt0secret00"
-NAMES: Final = {"gpt0secret00": Named(f"us.{GPT}", "hidden")}
-"""An opaque id whose model's vendor decides how its tokens are counted."""
+GPT_ROUTER: Final = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:prompt-router/gpt0router00"
+NAMES: Final = {"gpt0secret00": Named(f"us.{GPT}", "hidden"), "gpt0router00": Named(GPT)}
+"""Opaque ids: the vendor of the model behind them decides how its tokens are counted, unless a router chose it."""
 
 
 def day(number: int) -> Stretch:
@@ -116,6 +118,7 @@ def odd_calls() -> list[object]:
         call(model=GPT, tokens=(500, 5), cache=(400, 100)),
         call(model=GPT, tokens=(499, 5), cache=(400, 100)),
         call(model=SECRET_GPT, tokens=(250_000, 5), cache=(100_000, 100)),
+        call(model=GPT_ROUTER, tokens=(1000, 5), cache=(400, 100)),
         call(tokens=(1000, 5), cache=(400, 100)),
         *(call(tokens=(size, 1), cache=(1, 0)) for size in (99_999, 100_000, 128_000, 199_999, 200_000, 272_000)),
         call(tokens=(0, 0)),
@@ -159,6 +162,15 @@ def reported(counted: Counted, query: Query) -> Any:
     """All that the JSON report tells."""
     book, notes = price_book(None)
     return document(report_of(counted, query, query.by, book, NAMES, notes))
+
+
+def rows_of(counted: Counted) -> dict[RowKey, tuple[Usage, int]]:
+    """All that rows tell."""
+    found: dict[RowKey, tuple[Usage, int]] = {}
+    for row in counted.rows():
+        usage, traits = found.get(row.key, (Usage(), 0))
+        found[row.key] = usage + row.usage, traits | row.traits
+    return found
 
 
 def from_files(folder: Path, query: Query) -> Counted:

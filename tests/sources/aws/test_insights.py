@@ -270,7 +270,9 @@ def test_rare_records_are_counted_as_in_a_file_and_nothing_within_a_body_is_beli
     query = over(*EVERYTHING)
     _, source = insights(long_and_odd, fake, names=NAMES)
     [taken] = source.read([day(0)], query, Hurried())
-    assert rows_of(taken.counted) == rows_of(from_file(path, query))
+    expected = from_file(path, query)
+    assert rows_of(taken.counted) == rows_of(expected)
+    assert taken.counted.tokenless == expected.tokenless == 1
     assert not taken.unread
 
 
@@ -298,7 +300,7 @@ def test_a_stretch_begins_and_ends_at_its_millisecond(insights: Make, tmp_path: 
     found = [event_of(call(timestamp=f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z", body={})) for moment in moments]
     _, source = insights(found)
     before, within, after = (Stretch(*ends) for ends in ((FIRST, since), (since, until), (until, day(0).until)))
-    taken = source.read([before, within, after], over("hour"), Hurried())
+    taken = source.read([before, within, after], over("hour", since=since, until=until), Hurried())
     assert [sum(row.usage.calls for row in each.counted.rows()) for each in taken] == [2, 2, 2]
 
 
@@ -505,13 +507,17 @@ def test_nothing_is_asked_once_halted(insights: Make, events: list[Event]) -> No
 
 
 def test_whatever_ends_a_reading_stops_its_queries(insights: Make, events: list[Event]) -> None:
+    failing = iter([RuntimeError("the screen is gone")])
+
     def fail(_scanned: int, _records: int) -> None:
-        raise RuntimeError("the screen is gone")
+        for fault in failing:
+            raise fault
 
     fake, source = insights(events, {"polls": 10**9})
     with pytest.raises(RuntimeError, match="the screen is gone"):
         source.read(ALL_DAYS, over(), Hurried(fail))
     assert not fake.running
+    assert len(fake.asked("GetQueryResults")) < 500
 
 
 def test_a_query_that_cannot_be_stopped_hides_nothing(insights: Make, events: list[Event]) -> None:
@@ -561,7 +567,7 @@ def test_a_half_waits_for_room_so_that_nothing_is_paid_for_twice(
 ) -> None:
     query = over(*EVERYTHING)
     crowded = [("LimitExceededException", 400)] * 3
-    fake, source = insights(events, {"faults": {"StartQuery": []}}, most_rows=300, at_once=2)
+    fake, source = insights(events, {"faults": {"StartQuery": []}}, most_rows=100, at_once=2)
 
     class Crowding(Hurried):
         def tell(self, bytes_: int, records: int) -> None:
@@ -569,6 +575,8 @@ def test_a_half_waits_for_room_so_that_nothing_is_paid_for_twice(
                 fake.faults["StartQuery"].append(crowded.pop())
 
     assert rows_of(together(source.read(ALL_DAYS, query, Crowding()))) == rows_of(from_file(log, query))
+    started = fake.asked("StartQuery")
+    assert len(started) - 3 == len({(request["startTime"], request["endTime"]) for request in started})
 
 
 def test_an_account_that_never_has_room_is_left_after_minutes(insights: Make, events: list[Event]) -> None:

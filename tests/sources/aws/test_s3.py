@@ -27,6 +27,7 @@ from tests.sources.aws.delivered import (
     make_log,
     over,
     reported,
+    rows_of,
     together,
 )
 from tests.sources.aws.unhurried import Unhurried
@@ -111,8 +112,9 @@ def at(hour: int, **fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_the_report_is_that_of_the_same_files_on_a_disk(s3: Any, tree: Path, question: str) -> None:
     query = QUESTIONS[question]
-    taken = source(s3).read(DAYS, query, Watch())
-    assert reported(together(taken), query) == reported(from_files(tree, query), query)
+    counted, wanted = together(source(s3).read(DAYS, query, Watch())), from_files(tree, query)
+    assert reported(counted, query) == reported(wanted, query)
+    assert rows_of(counted) == rows_of(wanted)
 
 
 def test_days_that_are_read_one_by_one_add_up_to_the_same(s3: Any) -> None:

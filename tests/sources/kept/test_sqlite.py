@@ -8,7 +8,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -102,6 +104,20 @@ def test_several_processes_that_begin_at_once_lose_nothing(path: Path, days: Sql
         key_of(PLACE, back(number).day, False, tags) for number in range(40) for tags in ((), ("a",), ("b",), ("c",))
     ]
     assert len(days.find(keys)) == 160
+
+
+def test_of_several_that_make_the_file_at_once_one_does_and_none_loses_a_day(tmp_path: Path) -> None:
+    keys = [back(number) for number in range(4)]
+    for number in range(40):
+        path, together = tmp_path / f"{number}.db", threading.Barrier(len(keys))
+
+        def keep(key: Key, path: Path = path, together: threading.Barrier = together) -> None:
+            together.wait()
+            SqliteDays(path).keep({key: a_day(key)})
+
+        with ThreadPoolExecutor(len(keys)) as threads:
+            list(threads.map(keep, keys))
+        assert len(SqliteDays(path).find(keys)) == len(keys)
 
 
 def test_a_day_is_read_while_another_process_writes(days: SqliteDays, path: Path, clock: SetClock) -> None:

@@ -62,7 +62,8 @@ def _row(answer: Answer, asked: Asked, who: str, names: Mapping[str, Named] | No
     records, fresh = _number(answer, "records"), _number(answer, "fresh")
     read, write = _number(answer, "cache_read"), _number(answer, "cache_write")
     output = _number(answer, "output")
-    is_gross = model.vendor == "openai" and answer["gross"] == "true"
+    # As the tally has it: of what a router chose, the log does not tell how it counts.
+    is_gross = model.vendor == "openai" and model.kind != "router" and answer["gross"] == "true"
     if is_gross:
         fresh -= read + write
     key = RowKey(
@@ -73,7 +74,7 @@ def _row(answer: Answer, asked: Asked, who: str, names: Mapping[str, Named] | No
         region=answer["region"],
         tier=tier,
         context=_number(answer, "context_net" if is_gross else "context"),
-        invoked=(answer["invoked"] or "") if model.kind == "router" else "",
+        invoked=answer["invoked"] or "",
         who=who,
         account=answer["accountid"],
         inference_region=answer["inferenceregion"],

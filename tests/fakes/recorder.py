@@ -72,7 +72,19 @@ class Recorder:
         self.url = url
         self._requests: list[Request] = []
         self._answers: dict[str, tuple[int, bytes]] = {}
-        self._turn = threading.Lock()
+        self._turn = threading.Condition()
+        self._connections = 0
+
+    def has_connections(self, number: int) -> bool:
+        """Whether so many are open, now or within moments."""
+        with self._turn:
+            return self._turn.wait_for(lambda: self._connections == number, _TIMEOUT_S)
+
+    def count(self, more: int) -> None:
+        """Counts connections that were opened, or closed."""
+        with self._turn:
+            self._connections += more
+            self._turn.notify_all()
 
     @property
     def requests(self) -> list[Request]:
@@ -109,6 +121,14 @@ def recorder(moto: str) -> Iterator[Recorder]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            recording.count(+1)
+
+        def finish(self) -> None:
+            recording.count(-1)
+            super().finish()
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))

@@ -139,6 +139,7 @@ def report_from_aws(
     span = msgspec.structs.replace(span, days=1) if span.is_open else span
     now = span.moment()
     book = AwsBook(sources, settings, price_file=price_file, names_file=names_file, now=now)
+    book.check()
     query = Query(span.window(), tuple(dict.fromkeys((*by, *also))))
     asked = Asked(query, account=given.account, fresh=given.fresh)
     watch = Watch()

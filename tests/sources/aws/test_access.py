@@ -316,6 +316,7 @@ class TestWhoAsks:
         assert name.startswith("tollbook-sha256=")
         assert len(name) <= 64
         assert name.isascii()
+        assert subject not in name
         assert name != session_name(f"{subject}x")
 
     def test_is_tollbook_itself_if_it_is_nobody(self) -> None:
@@ -382,6 +383,7 @@ class TestRegions:
 class TestSettingsOfTheMachine:
     def test_that_name_no_profile_are_explained(self, access: Make, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_PROFILE", "wrok")
+        monkeypatch.delenv("AWS_DEFAULT_REGION")
         attempts: list[Callable[[], Any]] = [
             lambda: access("", region=None).home_region,
             lambda: access("").client("logs", place()),
@@ -461,10 +463,12 @@ class TestClients:
             access().client("iam", place(PROD))
         assert not aws.requests
 
-    def test_can_be_had_again_after_all_were_closed(self, access: Make, aws: Recorder) -> None:
+    def test_close_their_connections_and_can_be_had_again(self, access: Make, aws: Recorder) -> None:
         opened = access()
         look(opened.client("logs", place(PROD)))
+        assert aws.has_connections(2)
         opened.close()
+        assert aws.has_connections(0)
         look(opened.client("logs", place(PROD)))
         assert len(aws.of("AssumeRole")) == 2
 

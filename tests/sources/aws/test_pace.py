@@ -1,5 +1,8 @@
 """How fast requests follow one another; time passes only where somebody waits."""
 
+import random
+import threading
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -58,6 +61,64 @@ def test_turns_that_nobody_took_are_not_made_up_for() -> None:
     sent(pace, watch, 5)
     watch.now += 60
     assert most_in_a_second(sent(pace, watch, 30)) <= 10
+
+
+class Crowd(Watch):
+    """Several who send, each in a thread; one runs at a time, and time passes when all wait. Some oversleep."""
+
+    def __init__(self, oversleeps: Callable[[], float]) -> None:
+        super().__init__()
+        self.now = 1000.0
+        self._oversleeps = oversleeps
+        self._sleeping: dict[threading.Event, float] = {}
+        self._all_wait = threading.Semaphore(0)
+
+    def wait(self, seconds: float) -> None:
+        mine = threading.Event()
+        self._sleeping[mine] = self.now + seconds + self._oversleeps()
+        self._all_wait.release()
+        mine.wait()
+
+    def send(self, pace: Pace, people: int, each: int) -> list[float]:
+        """When their requests are sent, as soon as they may be."""
+        times: list[float] = []
+
+        def work() -> None:
+            self.wait(0)
+            for _ in range(each):
+                pace.turn(self)
+                times.append(self.now)
+                self.wait(0.3)  # for the answer
+            self._all_wait.release()
+
+        threads = [threading.Thread(target=work) for _ in range(people)]
+        for thread in threads:
+            thread.start()
+            self._all_wait.acquire()
+        while self._sleeping:
+            first = min(self._sleeping, key=lambda mine: self._sleeping[mine])
+            self.now = max(self.now, self._sleeping.pop(first))
+            first.set()
+            self._all_wait.acquire()
+        for thread in threads:
+            thread.join()
+        return times
+
+
+@pytest.mark.parametrize("quota", [5.0, 25.0])
+def test_those_behind_one_who_slept_too_long_do_not_follow_too_closely(quota: float) -> None:
+    draw = random.Random(4)  # noqa: S311 - the same each time
+    crowd = Crowd(lambda: draw.choice([0.0] * 9 + [0.4]))
+    times = crowd.send(Pace(quota, clock=lambda: crowd.now), people=16, each=20)
+    assert len(times) == 320
+    assert most_in_a_second(times) <= quota
+
+
+def test_as_many_as_read_at_once_use_up_the_quota() -> None:
+    crowd = Crowd(lambda: 0.0)
+    times = crowd.send(Pace(25, clock=lambda: crowd.now), people=16, each=20)
+    assert most_in_a_second(times) <= 25
+    assert 319 / (times[-1] - times[0]) >= 0.95 * 25
 
 
 def test_it_is_known_when_a_turn_is_free() -> None:

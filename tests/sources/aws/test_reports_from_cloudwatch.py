@@ -15,6 +15,9 @@ from tests.logs import Answer, Ask
 
 DAY_MS: Final = 86_400_000
 BY: Final = "day,model,principal,operation,region"
+NOW: Final = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
+"""When questions are asked: at a time of day at which yesterday is over."""
+ASKED: Final = ("--format", "json", "--now", NOW.isoformat())
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +27,7 @@ def _at_the_fake(cloudwatch: Logs, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def rendered(days: float, events: int = 3_000, **more: Any) -> Rendered:
-    now = int(time.time()) * 1000
+    now = int(NOW.timestamp()) * 1000
     return Rendered(events, since_ms=now - int(days * DAY_MS), until_ms=now, **more)
 
 
@@ -43,24 +46,26 @@ def as_a_file(cloudwatch: Logs, name: str, folder: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("words", [("--days", "3"), ("--days", "5", "--tz", "Asia/Kolkata"), ()])
+@pytest.mark.parametrize("words", [("--days", "3"), ("--days", "5", "--tz", "Asia/Kolkata")])
 def test_it_says_what_the_same_events_in_a_file_say(
     ask: Ask, cloudwatch: Logs, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     name = group(cloudwatch, "same")
-    log = as_a_file(cloudwatch, name, tmp_path)
-    asked = ("--by", BY, "--format", "json", "--now", datetime.now(UTC).isoformat())
-    found = ask("report", f"cloudwatch:{name}", *words, *asked) if words else None
-    if found is None:  # of today
-        found = ask("report", f"cloudwatch:{name}", "--by", BY, "--format", "json")
-        words, asked = ("--days", "1"), ("--by", BY, "--format", "json")
-    assert figures(found) == figures(ask("report", log, *words, *asked))
+    found = ask("report", f"cloudwatch:{name}", *words, "--by", BY, *ASKED)
+    assert figures(found) == figures(ask("report", as_a_file(cloudwatch, name, tmp_path), *words, "--by", BY, *ASKED))
     assert found.json["totals"]["calls"] > 100
+
+
+def test_today_is_reported_where_nothing_else_is_asked(ask: Ask, cloudwatch: Logs) -> None:
+    name = group(cloudwatch, "today")
+    found = ask("report", f"cloudwatch:{name}", *ASKED)
+    assert found.json["window"]["since"] == NOW.replace(hour=0).isoformat()
+    assert figures(found) == figures(ask("report", f"cloudwatch:{name}", "--days", "1", *ASKED))
 
 
 def test_a_question_asked_twice_reads_today_alone(ask: Ask, cloudwatch: Logs) -> None:
     name = group(cloudwatch, "twice", days=30)
-    words = ("report", f"cloudwatch:{name}", "--days", "30", "--by", BY, "--format", "json")
+    words = ("report", f"cloudwatch:{name}", "--days", "30", "--by", BY, *ASKED)
     first = ask(*words)
     bytes_of_first = cloudwatch.stats(name).bytes
     cloudwatch.reset(name)
@@ -73,8 +78,8 @@ def test_a_question_asked_twice_reads_today_alone(ask: Ask, cloudwatch: Logs) ->
 def test_another_question_and_other_prices_need_no_reading_either(ask: Ask, cloudwatch: Logs, tmp_path: Path) -> None:
     name = group(cloudwatch, "otherwise")
     source = f"cloudwatch:{name}"
-    until = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
-    since = (datetime.now(UTC) - timedelta(days=4)).date().isoformat()
+    until = (NOW - timedelta(days=1)).date().isoformat()
+    since = (NOW - timedelta(days=4)).date().isoformat()
     span = ("--since", since, "--until", until, "--format", "json")
     now = ("--by", "principal")
     assert ask("report", source, *span, *now).json["totals"]["calls"]
@@ -87,7 +92,7 @@ def test_another_question_and_other_prices_need_no_reading_either(ask: Ask, clou
 
 def test_fresh_reads_kept_days_anew(ask: Ask, cloudwatch: Logs) -> None:
     name = group(cloudwatch, "fresh")
-    words = ("report", f"cloudwatch:{name}", "--days", "6", "--format", "json")
+    words = ("report", f"cloudwatch:{name}", "--days", "6", *ASKED)
     first, read = ask(*words), cloudwatch.stats(name).bytes
     cloudwatch.reset(name)
     assert figures(ask(*words, "--fresh")) == figures(first)
@@ -96,7 +101,7 @@ def test_fresh_reads_kept_days_anew(ask: Ask, cloudwatch: Logs) -> None:
 
 def test_closed_days_can_be_kept_nowhere(ask: Ask, cloudwatch: Logs, tmp_path: Path) -> None:
     name = group(cloudwatch, "nowhere")
-    words = ("report", f"cloudwatch:{name}", "--days", "6", "--format", "json", "--closed-days")
+    words = ("report", f"cloudwatch:{name}", "--days", "6", *ASKED, "--closed-days")
     first, read = ask(*words, "none"), cloudwatch.stats(name).bytes
     assert figures(ask(*words, f"sqlite:{tmp_path}/days.db")) == figures(first)
     assert cloudwatch.stats(name).bytes >= 2 * read
@@ -105,9 +110,7 @@ def test_closed_days_can_be_kept_nowhere(ask: Ask, cloudwatch: Logs, tmp_path: P
 def test_days_that_cannot_be_kept_are_reported_all_the_same(ask: Ask, cloudwatch: Logs, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     name = group(cloudwatch, "no-room")
-    answer = ask(
-        "report", f"cloudwatch:{name}", "--days", "3", "--format", "json", "--closed-days", f"sqlite:{tmp_path}/file/d"
-    )
+    answer = ask("report", f"cloudwatch:{name}", "--days", "3", *ASKED, "--closed-days", f"sqlite:{tmp_path}/file/d")
     assert answer.json["totals"]["calls"]
     assert any("could not be kept" in note for note in answer.json["notes"])
 
@@ -121,7 +124,7 @@ def test_a_group_that_does_not_exist_is_named_with_its_region(ask: Ask) -> None:
 
 def test_what_one_place_cannot_tell_the_others_do(ask: Ask, cloudwatch: Logs) -> None:
     name = group(cloudwatch, "there")
-    words = ("--days", "2", "--format", "json")
+    words = ("--days", "2", *ASKED)
     alone = ask("report", f"cloudwatch:{name}", *words)
     both = ask("report", f"cloudwatch:{name}", "cloudwatch:/not/there", *words)
     assert both.code == 1  # so that no script takes it for all
@@ -134,7 +137,7 @@ def test_what_one_place_cannot_tell_the_others_do(ask: Ask, cloudwatch: Logs) ->
 
 def test_a_slice_that_fails_is_told_and_its_day_is_not_kept(ask: Ask, cloudwatch: Logs) -> None:
     name = group(cloudwatch, "expires", faults=Faults(refuses="ExpiredTokenException", after=3))
-    words = ("report", f"cloudwatch:{name}", "--days", "7", "--format", "json")
+    words = ("report", f"cloudwatch:{name}", "--days", "7", *ASKED)
     partly = ask(*words)
     assert partly.code == 1
     assert json.loads(partly.out)["unread"]
@@ -159,7 +162,7 @@ def test_above_a_limit_nothing_is_read_unless_somebody_agrees(
     assert "--yes" in answer.err
     assert cloudwatch.stats(name).requests == 0
     if source == "events":
-        assert ask("report", f"{source}:{name}", "--days", "2", *limit, "--yes", "--format", "json").json["totals"]
+        assert ask("report", f"{source}:{name}", "--days", "2", *limit, "--yes", *ASKED).json["totals"]
 
 
 def test_the_class_infrequent_access_is_not_read_by_filter_log_events(ask: Ask, cloudwatch: Logs) -> None:
@@ -191,13 +194,13 @@ def test_what_is_asked_wrongly_is_said_in_a_sentence(ask: Ask, words: tuple[str,
 
 def test_several_regions_are_read_together(ask: Ask, cloudwatch: Logs) -> None:
     name = group(cloudwatch, "regions")
-    one = ask("report", f"cloudwatch:{name}", "--days", "2", "--format", "json")
-    two = ask("report", f"cloudwatch:{name}", "--days", "2", "--format", "json", "--regions", f"{REGION},us-east-1")
+    one = ask("report", f"cloudwatch:{name}", "--days", "2", *ASKED)
+    two = ask("report", f"cloudwatch:{name}", "--days", "2", *ASKED, "--regions", f"{REGION},us-east-1")
     # The fake gives every region the same events, and each is counted for itself.
     assert json.loads(two.out)["totals"]["calls"] >= one.json["totals"]["calls"]
 
 
 def test_no_log_at_all_is_no_fault(ask: Ask, cloudwatch: Logs) -> None:
     name = cloudwatch.set(Setting("/tollbook/silent", region=REGION))
-    answer = ask("report", f"cloudwatch:{name}", "--days", "2", "--format", "json")
+    answer = ask("report", f"cloudwatch:{name}", "--days", "2", *ASKED)
     assert answer.json["totals"]["calls"] == 0

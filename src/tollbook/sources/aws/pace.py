@@ -9,6 +9,7 @@ Source of the quotas: https://docs.aws.amazon.com/general/latest/gr/cwl_region.h
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -30,6 +31,7 @@ QUOTAS: Final[Mapping[str, float]] = {
 
 _SHARE: Final = 0.96
 """Of the quota, that is used: AWS counts requests as they arrive, and some take 1/25 s longer than others."""
+_SECOND: Final = 1.04  # with what some requests take longer than others
 _SLOWER: Final = 0.6
 _SLOWEST: Final = 0.05  # of the quota's share
 _FASTER: Final = 0.02  # of the quota's share, for each answer
@@ -54,6 +56,7 @@ class Pace:
         self._clock, self._draw = clock, draw
         self._lock = threading.Lock()
         self._next = clock()
+        self._sent: deque[float] = deque(maxlen=max(1, int(quota)))
         self._slowed = self._next - _ONE_OPINION_S
 
     @property
@@ -72,9 +75,21 @@ class Pace:
             # Turns that nobody took are lost: taken later, they would come on top of the quota.
             due = max(self._next, now)
             self._next = due + 1 / self._rate
-        if due > now:
-            watch.wait(due - now)
+        while (wait := due - self._clock()) > 0 or (wait := self._go()) > 0:
+            watch.wait(wait)
         watch.go_on()
+
+    def _go(self) -> float:
+        """Takes note of a request that is sent now, or gives the seconds by which it would come too soon.
+
+        Whoever slept longer than he meant to goes late, and those behind him would follow too closely.
+        """
+        with self._lock:
+            now = self._clock()
+            if len(self._sent) == self._sent.maxlen and (wait := self._sent[0] + _SECOND - now) > 0:
+                return wait
+            self._sent.append(now)
+            return 0.0
 
     def free_in(self) -> float:
         """The seconds until there is a turn that nobody waits for; 0 or less if there is one now."""

@@ -124,7 +124,8 @@ class TestTheOwnAccount:
         opened = access(json.dumps({OWN: {"role": OWN_ROLE}}))
         for account in ("", OWN):
             look(opened.client("logs", place(account)))
-        assert {request.form["RoleArn"] for request in aws.of("AssumeRole")} == {OWN_ROLE}
+        assert [request.form["RoleArn"] for request in aws.of("AssumeRole")] == [OWN_ROLE]
+        assert OWN_KEY not in {request.key for request in aws.of("DescribeLogGroups")}
 
     def test_has_no_role_of_another_account(self, access: Make, aws: Recorder) -> None:
         opened = access("", own_role=ROLE)
@@ -305,6 +306,31 @@ class TestAnyOtherAccount:
         assert not aws.requests
 
 
+class TestPlaces:
+    @pytest.mark.parametrize(
+        ("service", "name"),
+        [
+            *(("logs", f"x{odd}") for odd in ("`", "|", "\n", '"', "'", "*", " ", "é")),
+            ("logs", ""),
+            ("s3", "s3://b*cket"),
+            ("s3", "/aws/bedrock"),
+            ("athena", 'a."b"; drop'),
+            ("athena", "s3://bucket"),
+        ],
+    )
+    @pytest.mark.parametrize("account", ["", PROD, SANDBOX])
+    def test_of_no_possible_name_get_no_client(
+        self, access: Make, aws: Recorder, account: str, service: str, name: str
+    ) -> None:
+        with pytest.raises(UsageError) as raised:
+            access().client(service, place(account, name=name))
+        assert str(raised.value).isprintable()
+        if service == "logs":
+            with pytest.raises(UsageError):
+                access().identifier(place(account, name=name))
+        assert not aws.requests
+
+
 class TestWhoAsks:
     @pytest.mark.parametrize("subject", ["ana", "ana@example.com", "a+b=c,d.e-f_g", "x" * 55])
     def test_stands_in_the_name_of_the_session(self, subject: str) -> None:
@@ -406,6 +432,16 @@ class TestSettingsOfTheMachine:
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
         with pytest.raises(NotLoggedIn, match=r"No AWS credentials were found to read whose account"):
             access().own_account()
+
+    def test_with_half_of_a_key_are_explained(self, access: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        attempts: list[Callable[[], Any]] = [
+            lambda: access("").client("logs", place()),
+            lambda: access("").own_client("logs", REGION),
+        ]
+        for attempt in attempts:
+            with pytest.raises(NotLoggedIn, match="No AWS credentials were found"):
+                attempt()
 
     def test_may_come_with_a_session(self, access: Make, aws: Recorder) -> None:
         from botocore.session import Session

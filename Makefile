@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test check lint types layers conformance fuzz bench gate-bench auth-bench client-bench agreement soak lock prices sample clean
+.PHONY: help demo test check lint types layers conformance fuzz bench gate-bench auth-bench client-bench cloudwatch-bench agreement soak lock prices sample clean
 
 help:  ## says what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -50,6 +50,9 @@ auth-bench: $(INSTALLED)  ## what it costs to know who asks, and the start of th
 
 client-bench: $(INSTALLED)  ## the client beside the MCP Inspector's and fastmcp's, alternating; some minutes
 	@$(BIN)/python bench/client.py
+
+cloudwatch-bench: $(INSTALLED)  ## FilterLogEvents beside boto3's paginator, alternating; some minutes
+	@$(BIN)/python bench/cloudwatch.py
 
 agreement: $(INSTALLED)  ## the same 50,000 records read in five ways; minutes, and some GB of memory
 	@$(BIN)/python -m tests.agreement --events 50000 --profile mixed

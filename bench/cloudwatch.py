@@ -212,7 +212,7 @@ def memory_table(results: Mapping[Case, Mapping[str, Result]]) -> Iterator[str]:
 def verdicts(speeds: Mapping[Case, Mapping[str, Result]], sizes: Mapping[Case, Mapping[str, Result]]) -> Iterator[str]:
     limited = {case: found[READERS[0]] for case, found in speeds.items() if case.quota < NO_QUOTA}
     over = max(stats.most_a_second - case.quota for case, result in limited.items() for stats in result.stats)
-    yield f"- The server saw {'never' if over <= 0 else 'at times'} more requests in a second than the quota."
+    yield f"- The server {'never' if over <= 0 else 'at times'} saw more requests in a second than the quota."
     cpu_us = max(
         result.median("cpu_s") / case.events * 1e6 for case, found in speeds.items() for result in [found[READERS[0]]]
     )

@@ -501,11 +501,14 @@ class TestClients:
 
     def test_close_their_connections_and_can_be_had_again(self, access: Make, aws: Recorder) -> None:
         opened = access()
-        look(opened.client("logs", place(PROD)))
+        held = opened.client("logs", place(PROD))
+        look(held)
         assert aws.has_connections(2)
         opened.close()
         assert aws.has_connections(0)
-        look(opened.client("logs", place(PROD)))
+        again = opened.client("logs", place(PROD))
+        assert again is not held
+        look(again)
         assert len(aws.of("AssumeRole")) == 2
 
 

@@ -145,7 +145,7 @@ def recorder(moto: str) -> Iterator[Recorder]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of http.server
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with _Server(("127.0.0.1", 0), Handler) as server:
         recording = Recorder(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -154,6 +154,10 @@ def recorder(moto: str) -> Iterator[Recorder]:
         finally:
             server.shutdown()
             thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # so many clients may knock at once
 
 
 def _passed_on(moto: str, method: str, request: Request) -> tuple[int, bytes]:

@@ -67,7 +67,7 @@ def asker(*sources: str, names_file: Path | None = None, **environment: str) -> 
     whole = {**os.environ, **environment}
     values, problems = read_values(AWS_SETTINGS, whole, {})
     assert not problems, problems
-    return AwsAsker(AwsBook(one_kind(sources), aws_settings(values, whole), names_file=names_file, now=NOW))
+    return AwsAsker(AwsBook(one_kind(sources), aws_settings(values, whole), names_file=names_file, clock=lambda: NOW))
 
 
 def reading(

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -26,7 +27,7 @@ from tollbook.sources.named import CLOUDWATCH, Named
 from tollbook.sources.reading import Place, Spot, Stretch, Watch
 from tollbook.sources.survey import Findings, Scan, Survey, survey
 from tollbook.spend.model import Named as ModelNamed
-from tollbook.spend.model import read_names
+from tollbook.spend.model import model_of, read_names
 from tollbook.spend.query import Query
 from tollbook.spend.render.words import counted, dollars, measure
 from tollbook.spend.report import Report, report_of
@@ -67,7 +68,7 @@ class AwsBook:
         *,
         price_file: Path | None = None,
         names_file: Path | None = None,
-        now: datetime | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         session: "Session | None" = None,
     ) -> None:
         """Asks AWS for nothing yet.
@@ -75,13 +76,13 @@ class AwsBook:
         Args:
             sources: of one kind, and none of them files.
             session: botocore's; see `Access`.
-            now: where questions are asked of another time than the present.
+            clock: tells which days are over; aware.
 
         Raises:
             UsageError: the list of accounts cannot be used.
         """
         self._sources, self._settings = tuple(sources), settings
-        self._price_file, self._names_file, self._now = price_file, names_file, now
+        self._price_file, self._names_file, self._clock = price_file, names_file, clock
         self._access = Access(
             settings.listed(), settings.home_region or next(iter(settings.regions), None), session=session
         )
@@ -114,7 +115,8 @@ class AwsBook:
             TollbookError: what was asked makes no sense, or nothing can be read.
             Halted: see `Watch`.
         """
-        now, access, names = self._now or datetime.now(UTC), self._access.of(asked.subject), self.names()
+        now, access = self._clock(), self._access.of(asked.subject)
+        names = {**self._names_of_before(), **self.names()}
         spots = list(self._spots(asked, access, now, names, watch))
         if len(spots) > _MOST_PLACES:
             raise UsageError(f"More than {_MOST_PLACES} places are meant. Name an account or a region.")
@@ -237,7 +239,10 @@ class AwsBook:
     def _looked_up(
         self, findings: Findings, names: Mapping[str, ModelNamed], access: Access, watch: Watch
     ) -> tuple[Mapping[str, ModelNamed], Sequence[str]]:
-        """What opaque model ids stand for: what the user says in `names`, else what AWS says."""
+        """What opaque model ids stand for: what was known when the records were counted, else what AWS says now.
+
+        How calls of OpenAI's models are counted depends on knowing them; one that is known only now is left unpriced.
+        """
         if "names" not in self._settings.look_up:
             return names, ()
         ids = {row.key.model_id for row in findings.counted.rows()}
@@ -245,7 +250,16 @@ class AwsBook:
         found = resolve(
             wanted, lambda place: access.client("bedrock", place), self._found_names, time.time, watch=watch
         )
-        return {**found.names, **names}, found.notes
+        late = {id_ for id_, each in found.names.items() if model_of(id_, {id_: each}).vendor == "openai"}
+        fresh = {id_: each for id_, each in found.names.items() if id_ not in late}
+        again = (
+            "what stands for a model of OpenAI's was learnt only now: ask again, and it is counted and priced as such"
+        )
+        return {**fresh, **names}, (*found.notes, *([again] if late else ()))
+
+    def _names_of_before(self) -> Mapping[str, ModelNamed]:
+        """What AWS said in the last day that opaque model ids stand for."""
+        return self._found_names.named(time.time()) if "names" in self._settings.look_up else {}
 
     def _coverage(self, surveyed: Survey, findings: Findings, access: Access, watch: Watch) -> Iterator[str]:
         """How much of what CloudWatch counts the logs hold, for log groups."""
@@ -254,18 +268,27 @@ class AwsBook:
             return
         stretch = Stretch(window.since, min(window.until or now, now.replace(second=0, microsecond=0)))
 
-        def sentence(scan: Scan) -> str:
+        # CloudWatch counts for an account and region, whichever log group its calls are written to.
+        together: dict[tuple[str, str], list[Scan]] = defaultdict(list)
+        for scan in findings.scans:
+            together[scan.place.account, scan.place.region].append(scan)
+
+        def sentence(scans: Sequence[Scan]) -> str:
+            place = scans[0].place
             try:
-                client = access.client("cloudwatch", scan.place)
+                client = access.client("cloudwatch", place)
             except (SourceError, UsageError):
                 return ""
-            coverage = coverage_of(client, stretch, now, models=scan.models, watch=watch)
-            failed = sum(number for code, number in scan.failed.items() if code not in REJECTED)
-            return "" if coverage is None else compared(coverage, scan.place.region, scan.calls, failed=failed)
+            models = frozenset[str]().union(*(scan.models for scan in scans))
+            coverage = coverage_of(client, stretch, now, models=models, watch=watch)
+            failed = sum(number for scan in scans for code, number in scan.failed.items() if code not in REJECTED)
+            where = f"{place.region} of account {place.account}"
+            calls = sum(scan.calls for scan in scans)
+            return "" if coverage is None else compared(coverage, where, calls, failed=failed)
 
-        scans = findings.scans[:_MEASURED_PLACES]
+        whole = [scans for scans in together.values() if all(scan.is_whole for scan in scans)]
         with ThreadPoolExecutor(_MEASURED_PLACES) as threads:
-            yield from filter(None, threads.map(sentence, scans))
+            yield from filter(None, threads.map(sentence, whole[:_MEASURED_PLACES]))
 
 
 def _told(scan: Scan) -> str:

@@ -90,8 +90,9 @@ def _place(text: str) -> str:
 
 def _tags(text: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(words(text)))
+    # Of what Bedrock allows, what Logs Insights can be asked for; see `sources.aws.insights_query`:
     # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (requestMetadata)
-    if not found or any(not re.fullmatch(r"[A-Za-z0-9\s:_@$#=/+.-]{1,256}", each) for each in found):
+    if not found or any(not re.fullmatch(r"[A-Za-z0-9 :_@=/+.-]{1,256}", each) for each in found):
         raise ValueError(f"keys of request metadata separated by commas are wanted, such as team,app, not '{text}'")
     return found
 

@@ -137,8 +137,7 @@ def report_from_aws(
     if given.account and not re.fullmatch(r"[0-9]{12}", given.account):
         raise UsageError(f"--account {given.account!a} is no account. Write its twelve digits.")
     span = msgspec.structs.replace(span, days=1) if span.is_open else span
-    now = span.moment()
-    book = AwsBook(sources, settings, price_file=price_file, names_file=names_file, now=now)
+    book = AwsBook(sources, settings, price_file=price_file, names_file=names_file)
     book.check()
     query = Query(span.window(), tuple(dict.fromkeys((*by, *also))))
     asked = Asked(query, account=given.account, fresh=given.fresh)

@@ -197,7 +197,7 @@ def _asker(settings: ServerSettings) -> "FileAsker | AwsAsker":
         from tollbook.app.aws import AwsBook  # with boto3, which takes long to import
         from tollbook.app.aws_questions import AwsAsker
 
-        book = AwsBook(sources, settings.aws, price_file=settings.prices, names_file=settings.names, now=settings.now)
+        book = AwsBook(sources, settings.aws, price_file=settings.prices, names_file=settings.names)
         return AwsAsker(book)
     return FileAsker(settings.source, price_file=settings.prices, names_file=settings.names)
 

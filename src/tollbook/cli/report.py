@@ -12,6 +12,7 @@ import msgspec
 
 from tollbook.app.aws_settings import AWS_SETTINGS
 from tollbook.cli.flags import add_setting
+from tollbook.core.errors import UsageError
 from tollbook.sources.named import USUAL, one_kind
 from tollbook.spend.query import DIMENSIONS, dimensions_of
 
@@ -78,6 +79,8 @@ def _report(options: argparse.Namespace) -> int:
     sources = one_kind(options.source or [USUAL])
     with _progress() as progress:
         if sources[0].kind == "files":
+            if options.account or options.fresh:
+                raise UsageError("--account and --fresh are for logs on AWS. Of files, ask --by account.")
             answer = report(
                 options.source, span, by, also, price_file=options.prices, names_file=options.names, progress=progress
             )

@@ -3,6 +3,7 @@
 TollbookError                 one sentence for the user: what happened, and what to do next
 ├── UsageError                the question itself is wrong: exit code 2
 ├── SourceError               the logs cannot be read: exit code 1
+│   └── Trouble               what AWS refuses or fails at (`sources.aws.trouble`)
 ├── PriceFileError            a price file cannot be trusted: exit code 1
 ├── UnknownPrice              nothing is on record for a model or a day (`spend.prices`)
 ├── UnknownKey                no API key of that id is kept (`hosting.auth.apikeys`)

@@ -166,6 +166,11 @@ class Spot(Protocol):
     @property
     def place(self) -> Place: ...
 
+    @property
+    def since(self) -> datetime | None:
+        """Before that, it holds nothing any more; None where nobody knows, or before it was located."""
+        ...
+
     def locate(self, watch: Watch) -> Place:
         """The place, its account known.
 

@@ -22,6 +22,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _AT_ONCE: Final = 8  # places; each of them reads in parallel, too
+_PORTION: Final = 16  # kept days
 
 
 class Scan(msgspec.Struct, frozen=True):
@@ -35,6 +36,7 @@ class Scan(msgspec.Struct, frozen=True):
         calls: that were served, among all that was found there.
         failed: how many failed, by the code of their error; empty if the query does not ask for that.
         models: the ids that were called.
+        is_whole: nothing of it was left unread.
     """
 
     place: Place
@@ -48,6 +50,7 @@ class Scan(msgspec.Struct, frozen=True):
     calls: int
     failed: Mapping[str, int]
     models: frozenset[str]
+    is_whole: bool
 
 
 class Findings(msgspec.Struct, frozen=True):
@@ -67,18 +70,33 @@ class Findings(msgspec.Struct, frozen=True):
     unread: tuple[str, ...]
 
 
+class Kept(msgspec.Struct):
+    """What kept days tell, in the form of the question: the days themselves would take far more memory."""
+
+    counted: Counted = msgspec.field(default_factory=Counted)
+    days: int = 0
+    notes: list[str] = []
+    blind_to: list[str] = []
+
+    def add(self, day: KeptDay, query: Query) -> None:
+        self.counted.add(counted_of(day, query))
+        self.days += 1
+        self.notes += day.notes
+        self.blind_to += day.blind_to
+
+
 class Piece(msgspec.Struct, frozen=True):
     """What is to be done at one place.
 
     Attributes:
-        found: kept days.
+        kept: what was kept of it.
         missing: days that are read to be kept.
         anew: stretches that are read for this question alone.
         choice: None where nothing is to be read.
     """
 
     place: Place
-    found: Mapping[Key, KeptDay]
+    kept: Kept
     missing: Mapping[Key, Stretch]
     anew: Sequence[Stretch]
     quarters: bool
@@ -148,7 +166,7 @@ class Survey(msgspec.Struct, frozen=True):
         notes += self._keep(outcomes)
         for piece in self.pieces:
             always += piece.choice.source.blind_to if piece.choice else ()
-            always += (sentence for day in piece.found.values() for sentence in day.blind_to)
+            always += piece.kept.blind_to
         return Findings(
             counted,
             tuple(outcome.scan for outcome in outcomes),
@@ -158,7 +176,7 @@ class Survey(msgspec.Struct, frozen=True):
         )
 
     def _outcome(self, piece: Piece, watch: Watch) -> _Outcome:
-        days = dict(piece.found)
+        days: dict[Key, KeptDay] = {}
         whole: dict[Key, KeptDay] = {}
         closed, anew, faults = self._taken(piece, watch)
         if piece.choice is not None:
@@ -170,6 +188,7 @@ class Survey(msgspec.Struct, frozen=True):
                 if not taken.unread:
                     whole[key] = days[key]
         counted = Counted()
+        counted.add(piece.kept.counted)
         for day in days.values():
             counted.add(counted_of(day, self.query))
         for taken in anew:
@@ -179,6 +198,7 @@ class Survey(msgspec.Struct, frozen=True):
         failed: Counter[str] = Counter()
         for row in rows:
             failed[row.key.error or ""] += row.usage.errors
+        unread = [*faults, *(sentence for taken in read for sentence in taken.unread)]
         scan = Scan(
             piece.place,
             piece.choice.source.engine if piece.choice else "",
@@ -187,13 +207,13 @@ class Survey(msgspec.Struct, frozen=True):
             requests=sum(taken.requests for taken in read),
             usd=sum((taken.usd for taken in read), Decimal(0)),
             days=len(closed),
-            kept=len(piece.found),
+            kept=piece.kept.days,
             calls=sum(row.usage.calls for row in rows),
             failed={code: number for code, number in failed.items() if code and number},
             models=frozenset(row.key.model_id for row in rows),
+            is_whole=not unread,
         )
-        notes = [note for day in days.values() for note in day.notes] + [note for taken in anew for note in taken.notes]
-        unread = [*faults, *(sentence for taken in read for sentence in taken.unread)]
+        notes = [*piece.kept.notes, *(note for taken in read for note in taken.notes)]
         return _Outcome(counted, scan, tuple(notes), tuple(unread), whole)
 
     def _taken(self, piece: Piece, watch: Watch) -> tuple[Sequence[Taken], Sequence[Taken], list[str]]:
@@ -216,7 +236,7 @@ class Survey(msgspec.Struct, frozen=True):
                 taken.append(())
                 faults.append(fault)
         closed, anew = taken
-        if faults and not (closed or anew or piece.found):
+        if faults and not (closed or anew or piece.kept.days):
             raise faults[0]
         return closed, anew, [str(fault) for fault in faults]
 
@@ -247,7 +267,7 @@ def survey(
         kept: holds the days that were read before; None if none are to be kept.
         tags: the keys of request metadata that kept rows tell.
         names: what opaque model ids stand for; a day that was counted without is read anew.
-        fresh: kept days are read anew, and kept anew.
+        fresh: kept days are read anew, and kept anew, as far as their records still lie there.
 
     Raises:
         UsageError: the window has no beginning.
@@ -260,25 +280,48 @@ def survey(
     def piece(spot: Spot) -> Piece:
         place = spot.locate(watch)
         keys = {key_of(place, day, planned.quarters, tags): whole_day(day) for day in planned.closed}
-        found: Mapping[Key, KeptDay] = {}
-        if kept is not None and keys and not fresh:
+        # What is no longer there whole cannot be read anew, nor be kept.
+        lasting = {key for key, day in keys.items() if spot.since is None or day.since >= spot.since}
+        told = Kept()
+        found: set[Key] = set()
+        if kept is not None:
+            wanted = [key for key in keys if not fresh or key not in lasting]
             try:
-                found = {key: day for key, day in kept.find(list(keys)).items() if counts_alike(day, names)}
+                for key, day in _in_portions(kept, wanted, watch):
+                    if counts_alike(day, names) or key not in lasting:
+                        told.add(day, query)
+                        found.add(key)
             except StoreDown as fault:
-                notes.append(f"no kept days could be used: {fault}")
-        missing = {key: stretch for key, stretch in keys.items() if key not in found}
-        stretches = sorted([*missing.values(), *planned.anew])
+                notes.append(f"not all kept days could be used: {fault}")
+        missing = {key: day for key, day in keys.items() if key in lasting and key not in found}
+        fading = [day for key, day in keys.items() if key not in lasting and key not in found]
+        anew = [each for each in sorted([*fading, *planned.anew]) if spot.since is None or each.until > spot.since]
+        if spot.since is not None and any(each.since < spot.since for each in (*fading, *planned.anew)):
+            notes.append(f"{place} holds nothing from before {spot.since:%Y-%m-%d %H:%M} UTC")
+        stretches = sorted([*missing.values(), *anew])
         if not stretches:
-            return Piece(place, found, {}, (), planned.quarters, None, Estimate())
+            return Piece(place, told, {}, (), planned.quarters, None, Estimate())
         choice = spot.choose(stretches, watch)
         estimate = choice.source.estimate(stretches, watch)
-        return Piece(place, found, missing, planned.anew, planned.quarters, choice, estimate)
+        return Piece(place, told, missing, anew, planned.quarters, choice, estimate)
 
     pieces, faults = _at_each(spots, piece, watch)
     pieces = list({piece.place: piece for piece in pieces}.values())  # an account may be named twice
     if not pieces:
         raise SourceError(*_together(faults))
     return Survey(query, tuple(pieces), tuple(faults), tuple(dict.fromkeys(notes)), kept, tuple(tags), names, now)
+
+
+def _in_portions(kept: KeptDays, keys: Sequence[Key], watch: Watch) -> Iterator[tuple[Key, KeptDay]]:
+    """The kept days among `keys`, of which few are in memory at once.
+
+    Raises:
+        StoreDown: the store cannot be reached.
+        Halted: see `Watch`.
+    """
+    for start in range(0, len(keys), _PORTION):
+        watch.go_on()
+        yield from kept.find(keys[start : start + _PORTION]).items()
 
 
 def _at_each(items: Sequence[Item], work: Callable[[Item], Result], watch: Watch) -> tuple[list[Result], list[str]]:

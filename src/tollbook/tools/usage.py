@@ -174,7 +174,7 @@ def add_usage_report(
         sight = settings.sight.sight_to_ask_with(caller)
         every = tuple(dict.fromkeys((*by, *SECTIONS.values())))
         query = Query(last_days(days, now(), zone_of(tz)), every, only, sight)
-        question = Question(query, by, log_group_name, settings.log_group, caller.id)
+        question = Question(query, by, log_group_name, settings.log_group, caller.subject)
         return _Ready(question, await prepare(question, asker))
 
     async def consent(

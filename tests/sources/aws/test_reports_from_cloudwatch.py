@@ -1,6 +1,7 @@
 """`tollbook report cloudwatch:…`, as a user asks for it."""
 
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,12 +12,15 @@ import pytest
 from tests.fakes.cloudwatch_logs import Faults, Logs, Setting
 from tests.fakes.invocations import Rendered
 from tests.fakes.moto import REGION, go_to_moto
-from tests.logs import Answer, Ask
+from tests.logs import ACCOUNT, SAMPLES, Answer, Ask, call
+from tollbook.app.aws_settings import cache_folder
+from tollbook.sources.aws.name_cache import Found, NamesFile
+from tollbook.spend.model import Named
 
 DAY_MS: Final = 86_400_000
 BY: Final = "day,model,principal,operation,region"
-NOW: Final = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
-"""When questions are asked: at a time of day at which yesterday is over."""
+NOW: Final = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
+"""When questions are asked, and events end: on a day that is over whatever the time of day."""
 ASKED: Final = ("--format", "json", "--now", NOW.isoformat())
 
 
@@ -64,15 +68,18 @@ def test_today_is_reported_where_nothing_else_is_asked(ask: Ask, cloudwatch: Log
 
 
 def test_a_question_asked_twice_reads_today_alone(ask: Ask, cloudwatch: Logs) -> None:
-    name = group(cloudwatch, "twice", days=30)
-    words = ("report", f"cloudwatch:{name}", "--days", "30", "--by", BY, *ASKED)
+    now = int(time.time()) * 1000
+    events = Rendered(3_000, since_ms=now - 30 * DAY_MS, until_ms=now)
+    name = cloudwatch.set(Setting("/tollbook/twice", rendered=events, region=REGION))
+    words = ("report", f"cloudwatch:{name}", "--days", "30", "--by", BY, "--format", "json")
     first = ask(*words)
     bytes_of_first = cloudwatch.stats(name).bytes
     cloudwatch.reset(name)
     second = ask(*words)
     assert figures(first) == figures(second)
     assert cloudwatch.stats(name).bytes <= 0.05 * bytes_of_first
-    assert any("29 days taken from those kept" in note for note in second.json["notes"])
+    # Until six in the morning yesterday is not over, either.
+    assert any(re.search("2[89] days taken from those kept", note) for note in second.json["notes"])
 
 
 def test_another_question_and_other_prices_need_no_reading_either(ask: Ask, cloudwatch: Logs, tmp_path: Path) -> None:
@@ -97,6 +104,55 @@ def test_fresh_reads_kept_days_anew(ask: Ask, cloudwatch: Logs) -> None:
     cloudwatch.reset(name)
     assert figures(ask(*words, "--fresh")) == figures(first)
     assert cloudwatch.stats(name).bytes >= read
+
+
+def test_what_a_group_holds_no_longer_stays_as_it_was_kept(ask: Ask, cloudwatch: Logs) -> None:
+    name = group(cloudwatch, "retained", days=8)
+    words = ("report", f"cloudwatch:{name}", "--days", "8", "--by", "day", *ASKED)
+    first = ask(*words).json["groups"]
+    cloudwatch.set(Setting(name, region=REGION, retention_days=4))  # and nothing came since
+    edge = (datetime.now(UTC) - timedelta(days=4)).date().isoformat()
+    for also in ((), ("--fresh",), ()):
+        again = ask(*words, *also).json["groups"]
+        assert [each for each in again if each["day"] <= edge] == [each for each in first if each["day"] <= edge]
+    assert [each for each in again if each["day"] > edge] == []
+    other = ask("report", f"cloudwatch:{name}", "--days", "8", "--by", "session", *ASKED)  # which no kept day tells
+    assert any("holds nothing from before" in note for note in other.json["notes"])
+
+
+def test_a_question_about_an_earlier_day_is_answered_whole(ask: Ask, cloudwatch: Logs) -> None:
+    name = group(cloudwatch, "earlier")
+    day = (NOW - timedelta(days=3)).date().isoformat()
+    whole = ask("report", f"cloudwatch:{name}", "--since", day, "--until", day, "--format", "json")
+    asked = ask("report", f"cloudwatch:{name}", "--days", "1", "--now", day, "--format", "json")
+    assert figures(asked) == figures(whole)
+
+
+def test_what_aws_said_before_of_an_opaque_id_counts_its_calls_as_its_models_are(
+    ask: Ask, cloudwatch: Logs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = cloudwatch.set(Setting("/tollbook/openai", region=REGION))
+    profile = f"arn:aws:bedrock:{REGION}:{ACCOUNT}:application-inference-profile/abc123"
+    record = call(model=profile, tokens=(100_000, 10), cache=(90_000, 0), timestamp=NOW.isoformat())
+    client = cloudwatch.client()
+    client.create_log_stream(logGroupName=name, logStreamName="s")
+    event = {"timestamp": int(NOW.timestamp()) * 1000, "message": json.dumps(record)}
+    client.put_log_events(logGroupName=name, logStreamName="s", logEvents=[event])
+    model = "openai.gpt-oss-120b-1:0"
+    (tmp_path / "names.json").write_text(json.dumps({profile: {"model": model}}))
+    known = ask("report", f"cloudwatch:{name}", "--days", "2", *ASKED, "--names", str(tmp_path / "names.json"))
+    assert known.json["totals"]["input_tokens"] == 10_000
+    monkeypatch.setenv("TOLLBOOK_LOOK_UP", "names")
+    cache = NamesFile(cache_folder() / "names.json")
+    cache.put({profile: Found(Named(model), until=time.time() + 60)}, time.time())
+    assert figures(ask("report", f"cloudwatch:{name}", "--days", "2", *ASKED)) == figures(known)
+
+
+@pytest.mark.parametrize("words", [("--account", ACCOUNT), ("--fresh",)])
+def test_what_is_for_logs_on_aws_is_refused_for_files(ask: Ask, words: tuple[str, ...]) -> None:
+    answer = ask("report", str(SAMPLES), *words)
+    assert answer.code == 2
+    assert "are for logs on AWS" in answer.err
 
 
 def test_closed_days_can_be_kept_nowhere(ask: Ask, cloudwatch: Logs, tmp_path: Path) -> None:

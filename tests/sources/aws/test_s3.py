@@ -140,6 +140,16 @@ def test_an_estimate_tells_what_the_reading_takes_and_is_not_listed_again(betwee
     assert watch.records > sum(map(calls, taken))
 
 
+def test_days_without_any_delivery_cost_no_request_for_each_hour(between: FaultyS3) -> None:
+    logs = source(client_at(between.url))
+    before = [
+        Stretch(FIRST - timedelta(days=number), FIRST - timedelta(days=number - 1)) for number in range(400, 0, -1)
+    ]
+    logs.estimate([*before, *DAYS], Watch())
+    assert between.lists < len(DAYS) * 24 + 10
+    assert sum(map(calls, logs.read(DAYS, MODELS, Watch()))) > 0
+
+
 def test_a_file_between_two_days_is_read_once_and_bodies_never(between: FaultyS3) -> None:
     source(client_at(between.url)).read(DAYS, MODELS, Watch())
     assert between.gets("_late.json.gz") == 6

@@ -14,6 +14,8 @@ from tollbook.spend.model import Named
 class Folder:
     """The logs of one account and region in a bucket. See `Spot`."""
 
+    since = None
+
     def __init__(self, place: Place, access: Access, names: Mapping[str, Named]) -> None:
         self.place, self._access, self._names = place, access, names
 
@@ -70,6 +72,8 @@ def folders(
 
 class Table:
     """A table of Athena. See `Spot`."""
+
+    since = None
 
     def __init__(
         self,

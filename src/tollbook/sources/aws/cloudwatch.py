@@ -50,6 +50,11 @@ class LogGroup:
         self._asked, self.place = self.place, Place(self.place.account or account, self.place.region, self.place.name)
         return self.place
 
+    @property
+    def since(self) -> datetime | None:
+        """See `Spot`."""
+        return self._group.since if self._group else None
+
     def choose(self, stretches: Sequence[Stretch], watch: Watch) -> Choice:
         """See `Spot`.
 
@@ -82,5 +87,7 @@ class LogGroup:
                 bytes_per_day=int(group.bytes_per_day),
             )
             return Choice(insights, why)
-        pace = self._paces.of(self.place)
+        # Requests count for whoever sends them: for linked accounts, that is the one they are linked to.
+        counted_at = self.place if self._arn is None else Place(self._access.own_account(), self.place.region, "")
+        pace = self._paces.of(counted_at)
         return Choice(Events(client, self.place, pace, names=self._names, group=group, group_arn=self._arn), why)

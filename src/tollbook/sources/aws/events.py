@@ -32,7 +32,7 @@ class Events:
     """
 
     engine = "FilterLogEvents"
-    blind_to: tuple[str, ...] = ()
+    blind_to: tuple[str, ...] = ("FilterLogEvents looks for a record up to 15 minutes after the time written in it",)
 
     def __init__(
         self,

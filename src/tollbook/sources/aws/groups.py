@@ -21,6 +21,7 @@ class Group(msgspec.Struct, frozen=True):
         arn: without `:*` at its end, as an identifier of the group.
         stored_bytes: as CloudWatch counts them, which may lag behind.
         bytes_per_day: on average, over the days from which it still holds events.
+        since: it holds no events from before, since it was made then or keeps them no longer.
         is_infrequent: of the class Infrequent Access, which Logs Insights alone can read:
             https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch_Logs_Log_Classes.html
     """
@@ -28,6 +29,7 @@ class Group(msgspec.Struct, frozen=True):
     arn: str
     stored_bytes: int = 0
     bytes_per_day: float = 0.0
+    since: datetime | None = None
     is_infrequent: bool = False
 
 
@@ -68,4 +70,5 @@ def _group(found: dict[str, Any], now: datetime) -> Group:
     kept = timedelta(days=found["retentionInDays"]) if found.get("retentionInDays") else age
     days = max(min(age, kept) / _DAY, 1.0)
     arn = found.get("logGroupArn") or str(found.get("arn", "")).removesuffix(":*")
-    return Group(arn, stored, stored / days, found.get("logGroupClass") == _INFREQUENT)
+    since = now - min(age, kept)
+    return Group(arn, stored, stored / days, since, found.get("logGroupClass") == _INFREQUENT)

@@ -203,6 +203,9 @@ class _Reading:
             except BaseException:  # of a thread, or Ctrl-C, which no thread hears
                 self._watch.halt()
                 raise
+        while self._waiting:  # given back by one who gave way, when the last of the others had just looked
+            self._threads = 1
+            self._work()
         if len(self._faults) == len(stretches):
             raise self._faults[0]
         return [self._taken(self._answers[number]) for number in range(len(stretches))]
@@ -233,6 +236,9 @@ class _Reading:
                     raise self._hopeless
                 self._ask(stretch, answer)
             except _NoRoom:
+                self._answers[number] = _Answer(
+                    bytes=answer.bytes, requests=answer.requests
+                )  # begun again from its start
                 with self._turn:
                     self._waiting.appendleft((number, stretch))
                 return

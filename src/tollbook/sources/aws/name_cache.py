@@ -40,6 +40,10 @@ class NameCache(Protocol):
         """Keeps what was found, by ARN. Never fails: what cannot be kept is asked for again."""
         ...
 
+    def named(self, now: float) -> Mapping[str, Named]:
+        """By ARN, all that is still believed at `now` and has a name."""
+        ...
+
 
 class MemoryNames:
     """A cache for as long as a process lives."""
@@ -59,6 +63,10 @@ class MemoryNames:
             while len(self._found) > self._most:
                 del self._found[next(iter(self._found))]
 
+    def named(self, now: float) -> Mapping[str, Named]:
+        with self._turn:
+            return {arn: each.named for arn, each in self._found.items() if each.named and now < each.until}
+
 
 class NamesFile:
     """A cache that outlives the process: names in a file that only its owner reads.
@@ -75,6 +83,10 @@ class NamesFile:
             self._read = True
             self._memory.put(self._load(), now)
         return self._memory.get(arn, now)
+
+    def named(self, now: float) -> Mapping[str, Named]:
+        self.get("", now)  # which reads the file
+        return self._memory.named(now)
 
     def put(self, found: Mapping[str, Found], now: float) -> None:
         self._memory.put(found, now)

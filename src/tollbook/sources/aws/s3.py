@@ -1,7 +1,7 @@
 """Logs that Bedrock delivered to S3, read file by file."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import Any, Final
@@ -20,6 +20,8 @@ from tollbook.spend.query import Query
 _SECONDS_PER_REQUEST: Final = 0.05
 _BYTES_PER_SECOND: Final = 20 << 20
 _BYTES_PER_RECORD: Final = 300  # compressed, and without long bodies
+_MANY_HOURS: Final = 7 * 24
+"""Above so many, days without any delivery are looked for first: an hour costs a request, whatever it holds."""
 _MOST_FAULTS: Final = 32
 """Requests that may fail, each after all its patience, before no further one is made."""
 
@@ -124,12 +126,38 @@ class S3Logs:
         missing = [hour for hour in hours if hour not in self._listed or self._listed[hour].fault]
         if len(missing) < len(hours):
             losses.gain()
+        if len(missing) > _MANY_HOURS:
+            there = self._days(watch)
+            empty = [hour for hour in missing if f"{hour:%Y/%m/%d}" not in there]
+            self._listed |= {hour: Shelf(hour, self._folder(hour)) for hour in empty}
+            missing = [hour for hour in missing if hour not in self._listed]
         abreast(missing, list_one, self._workers)
         losses.raise_if_all()
         return [self._listed[hour] for hour in hours]
 
+    def _folder(self, hour: datetime) -> str:
+        return self._delivery.folder(self._account, self._region, hour)
+
+    def _days(self, watch: Watch) -> set[str]:
+        """The days on which anything was delivered, such as `2026/11/23`: some requests for each year, not 8,760.
+
+        Raises:
+            SourceError: they cannot be listed.
+            Halted: see `Watch`.
+        """
+        root = f"{self._delivery.kind(self._account)}{self._region}/"
+
+        def below(path: str, levels: int) -> Iterator[str]:
+            for page in pages(self._client, self._delivery.bucket, f"{root}{path}", watch):
+                for folder in page.folders:
+                    inner = f"{path}{folder}"
+                    yield from below(f"{inner}/", levels - 1) if levels else (inner,)
+
+        with translated(self.place, "s3:ListBucket"):
+            return set(below("", 2))
+
     def _shelf(self, hour: datetime, losses: Losses, watch: Watch) -> Shelf:
-        folder = self._delivery.folder(self._account, self._region, hour)
+        folder = self._folder(hour)
         if fault := losses.gives_up:
             return Shelf(hour, folder, fault=fault.message)
         objects: list[Object] = []

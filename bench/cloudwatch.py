@@ -32,8 +32,8 @@ sys.path.insert(0, str(ROOT))
 from tests.fakes.cloudwatch_logs import ACCOUNT, REGION, Faults, Logs, Setting, Stats, cloudwatch_logs  # noqa: E402
 from tests.fakes.invocations import Rendered  # noqa: E402
 
-from tollbook.sources.aws.events import Events  # noqa: E402
-from tollbook.sources.aws.pace import Pace  # noqa: E402
+from tollbook.sources.aws.cloudwatch.events import Events  # noqa: E402
+from tollbook.sources.aws.cloudwatch.pace import Pace  # noqa: E402
 from tollbook.sources.reading import Place, Stretch, Watch  # noqa: E402
 from tollbook.spend.query import Query  # noqa: E402
 from tollbook.spend.usage import Usage  # noqa: E402

@@ -28,7 +28,7 @@ from tests.fakes.athena import athena
 from tests.fakes.insights import FakeInsights, serving_insights
 from tests.fakes.moto import moto_server
 from tests.logs import ACCOUNT
-from tollbook.sources.aws.athena_table import table_definition, table_of
+from tollbook.sources.aws.athena.table import table_definition, table_of
 from tollbook.sources.aws.delivery import delivery_of
 
 REGION: Final = "us-east-1"

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.logs import Ask
-from tollbook.sources.aws.policy import policy_for, trust_policy
+from tollbook.sources.aws.reach.policy import policy_for, trust_policy
 
 GROUP = "/aws/bedrock/modelinvocations"
 ACCOUNT = "123456789012"

@@ -20,7 +20,7 @@ from tests.hosting.serving import messages
 from tests.hosting.wire import Instance, instances
 from tests.threats.canaries import Canaries
 from tests.threats.door import Door, a_real_door, environment_of
-from tollbook.sources.aws.clients import session_name
+from tollbook.sources.aws.reach.clients import session_name
 
 pytestmark = pytest.mark.anyio
 

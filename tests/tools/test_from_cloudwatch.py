@@ -19,7 +19,7 @@ from tests.tools.desk import ERAS, QUICK, TOOL, called, calling_as, reported, ru
 from tests.tools.groups import REGION, at, found, group, reading, requests_in_the_end, truth
 from tests.tools.people import person
 from tollbook.core.caller import Caller
-from tollbook.sources.aws.events import Events
+from tollbook.sources.aws.cloudwatch.events import Events
 
 pytestmark = pytest.mark.anyio
 

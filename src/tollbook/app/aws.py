@@ -16,13 +16,13 @@ from tollbook.app.aws_settings import NONE, AwsSettings, cache_folder
 from tollbook.app.book import content_of, price_book
 from tollbook.core.errors import SourceError, UsageError
 from tollbook.core.text import printable
-from tollbook.sources.aws.access import Access, OutOfReach
 from tollbook.sources.aws.buckets import Table, folders
-from tollbook.sources.aws.cloudwatch import LogGroup
-from tollbook.sources.aws.metrics import REJECTED, compared, coverage_of
+from tollbook.sources.aws.cloudwatch.log_group import LogGroup
+from tollbook.sources.aws.cloudwatch.metrics import REJECTED, compared, coverage_of
+from tollbook.sources.aws.cloudwatch.pace import Paces
 from tollbook.sources.aws.name_cache import NameCache, NamesFile
 from tollbook.sources.aws.names import resolve
-from tollbook.sources.aws.pace import Paces
+from tollbook.sources.aws.reach.access import Access, OutOfReach
 from tollbook.sources.named import CLOUDWATCH, Named
 from tollbook.sources.reading import Place, Spot, Stretch, Watch
 from tollbook.sources.survey import Findings, Scan, Survey, survey

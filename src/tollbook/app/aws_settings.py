@@ -13,7 +13,7 @@ from tollbook.core.errors import UsageError
 from tollbook.core.settings import Setting, words
 
 if TYPE_CHECKING:
-    from tollbook.sources.aws.accounts import Accounts
+    from tollbook.sources.aws.reach.accounts import Accounts
 
 NONE: Final = "none"
 LOOK_UPS: Final = ("names", "metrics")
@@ -50,7 +50,7 @@ class AwsSettings(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             UsageError: the list cannot be used.
         """
-        from tollbook.sources.aws.accounts import read_accounts
+        from tollbook.sources.aws.reach.accounts import read_accounts
 
         text, source = self.accounts, "TOLLBOOK_ACCOUNTS"
         if text and not text.lstrip().startswith("{"):
@@ -90,7 +90,7 @@ def _place(text: str) -> str:
 
 def _tags(text: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(words(text)))
-    # Of what Bedrock allows, what Logs Insights can be asked for; see `sources.aws.insights_query`:
+    # Of what Bedrock allows, what Logs Insights can be asked for; see `sources.aws.cloudwatch.insights_query`:
     # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (requestMetadata)
     if not found or any(not re.fullmatch(r"[A-Za-z0-9 :_@=/+.-]{1,256}", each) for each in found):
         raise ValueError(f"keys of request metadata separated by commas are wanted, such as team,app, not '{text}'")

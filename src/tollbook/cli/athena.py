@@ -46,7 +46,7 @@ def athena(parser: argparse.ArgumentParser) -> None:
 
 
 def _print_definition(options: argparse.Namespace) -> int:
-    from tollbook.sources.aws.athena_table import FIRST_DAY, table_definition, table_of
+    from tollbook.sources.aws.athena.table import FIRST_DAY, table_definition, table_of
     from tollbook.sources.aws.delivery import delivery_of
     from tollbook.spend.window import instant, zone_of
 

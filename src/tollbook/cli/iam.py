@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tollbook.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from tollbook.sources.aws.policy import Policy
+    from tollbook.sources.aws.reach.policy import Policy
 
 
 def iam(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,7 @@ def _iam(options: argparse.Namespace) -> int:
 
 
 def _trust(options: argparse.Namespace) -> "tuple[Policy, list[str]]":
-    from tollbook.sources.aws.policy import trust_policy
+    from tollbook.sources.aws.reach.policy import trust_policy
 
     if options.source:
         raise UsageError("--trust prints the trust policy alone. Ask for the permissions of SOURCE without it.")
@@ -65,7 +65,7 @@ def _trust(options: argparse.Namespace) -> "tuple[Policy, list[str]]":
 
 
 def _permissions(options: argparse.Namespace) -> "tuple[Policy, list[str]]":
-    from tollbook.sources.aws.policy import ANY, narrowed, policy_for
+    from tollbook.sources.aws.reach.policy import ANY, narrowed, policy_for
 
     if options.external_id:
         raise UsageError("--external-id belongs to --trust: whoever assumes a role needs no policy for it.")

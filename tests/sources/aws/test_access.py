@@ -14,9 +14,9 @@ from tests.fakes.moto import REGION, go_to_moto, moto_server
 from tests.fakes.recorder import Recorder, recorder
 from tollbook import __version__
 from tollbook.core.errors import SourceError, UsageError
-from tollbook.sources.aws.access import Access, OutOfReach
-from tollbook.sources.aws.accounts import Accounts, read_accounts
-from tollbook.sources.aws.clients import MOST_CLIENTS, session_name
+from tollbook.sources.aws.reach.access import Access, OutOfReach
+from tollbook.sources.aws.reach.accounts import Accounts, read_accounts
+from tollbook.sources.aws.reach.clients import MOST_CLIENTS, session_name
 from tollbook.sources.aws.trouble import Denied, NotLoggedIn, Trouble, translated
 from tollbook.sources.reading import Place
 

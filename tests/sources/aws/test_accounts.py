@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from tollbook.core.errors import UsageError
-from tollbook.sources.aws.accounts import MOST_ACCOUNTS, Accounts, Entry, read_accounts
+from tollbook.sources.aws.reach.accounts import MOST_ACCOUNTS, Accounts, Entry, read_accounts
 
 PROD: Final = "111122223333"
 SANDBOX: Final = "444455556666"

@@ -30,8 +30,8 @@ from tests.sources.aws.delivered import (
 )
 from tests.sources.aws.unhurried import Unhurried
 from tollbook.core.errors import SourceError, UsageError
-from tollbook.sources.aws.athena import Athena
-from tollbook.sources.aws.athena_table import table_definition, table_of
+from tollbook.sources.aws.athena.source import Athena
+from tollbook.sources.aws.athena.table import table_definition, table_of
 from tollbook.sources.aws.delivery import delivery_of
 from tollbook.sources.reading import Halted, Place, Taken, Watch
 

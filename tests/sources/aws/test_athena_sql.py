@@ -14,8 +14,8 @@ from tests.fakes.athena import Table, run
 from tests.logs import ACCOUNT, Ask, call, lines
 from tests.sources.aws.delivered import DAYS, FIRST, REGION, deliver, make_log
 from tollbook.core.errors import UsageError
-from tollbook.sources.aws.athena_sql import Asked, columns_of, question
-from tollbook.sources.aws.athena_table import table_definition, table_of
+from tollbook.sources.aws.athena.sql import Asked, columns_of, question
+from tollbook.sources.aws.athena.table import table_definition, table_of
 from tollbook.sources.aws.delivery import Delivery, delivery_of
 from tollbook.sources.reading import Stretch
 

@@ -20,11 +20,11 @@ from tests.fakes.moto import go_to_moto, moto_server
 from tests.logs import call
 from tests.sources.aws.conftest import TheLog
 from tollbook.core.errors import SourceError
-from tollbook.sources.aws.events import Events
-from tollbook.sources.aws.groups import Group, group_of
-from tollbook.sources.aws.pace import Pace
-from tollbook.sources.aws.sheets import Sheets
-from tollbook.sources.aws.sweep import Patience
+from tollbook.sources.aws.cloudwatch.events import Events
+from tollbook.sources.aws.cloudwatch.groups import Group, group_of
+from tollbook.sources.aws.cloudwatch.pace import Pace
+from tollbook.sources.aws.cloudwatch.sheets import Sheets
+from tollbook.sources.aws.cloudwatch.sweep import Patience
 from tollbook.sources.files import read_files
 from tollbook.sources.reading import Halted, Place, Stretch, Taken, Watch
 from tollbook.spend.ledger import ledger_query

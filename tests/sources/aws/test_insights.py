@@ -19,7 +19,7 @@ from tests.fakes.insights import FakeInsights, serving_insights
 from tests.logs import ACCOUNT, call
 from tollbook.app.book import price_book
 from tollbook.core.errors import SourceError, UsageError
-from tollbook.sources.aws.insights import Insights
+from tollbook.sources.aws.cloudwatch.insights import Insights
 from tollbook.sources.files import read_files
 from tollbook.sources.reading import Halted, Place, Stretch, Taken, Watch
 from tollbook.spend.ledger import folded, ledger_query

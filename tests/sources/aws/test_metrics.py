@@ -10,8 +10,8 @@ from botocore.stub import ANY, Stubber
 
 from tests.fakes.aws_calls import AwsCalls
 from tests.fakes.moto import REGION, go_to_moto, moto_server
-from tollbook.sources.aws.metrics import Coverage, compared, coverage_of, period_of
-from tollbook.sources.aws.policy import policy_for
+from tollbook.sources.aws.cloudwatch.metrics import Coverage, compared, coverage_of, period_of
+from tollbook.sources.aws.reach.policy import policy_for
 from tollbook.sources.reading import Halted, Stretch, Watch
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

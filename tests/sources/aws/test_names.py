@@ -19,7 +19,7 @@ from tests.fakes.processes import free_port
 from tollbook.core.errors import SourceError
 from tollbook.sources.aws.name_cache import Found, MemoryNames, NameCache, NamesFile
 from tollbook.sources.aws.names import KEPT_S, MOST, PASSING_S, THREAD, UNFOUND_S, Resolution, resolve
-from tollbook.sources.aws.policy import policy_for
+from tollbook.sources.aws.reach.policy import policy_for
 from tollbook.sources.reading import Halted, Place, Watch
 from tollbook.spend.model import Named, model_of
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.fakes.aws_calls import allows
 from tollbook.core.errors import UsageError
-from tollbook.sources.aws.narrowing import LONGEST, check_name, session_policy
-from tollbook.sources.aws.policy import Policy, policy_for
+from tollbook.sources.aws.reach.narrowing import LONGEST, check_name, session_policy
+from tollbook.sources.aws.reach.policy import Policy, policy_for
 from tollbook.sources.reading import Place
 
 ACCOUNT: Final = "111122223333"
@@ -184,6 +184,6 @@ def test_every_policy_is_short_enough_and_in_the_letters_that_sts_takes() -> Non
 
 def test_the_list_and_the_policies_need_no_botocore() -> None:
     program = (
-        "import sys, tollbook.sources.aws.accounts, tollbook.sources.aws.narrowing; sys.exit('botocore' in sys.modules)"
+        "import sys; from tollbook.sources.aws.reach import accounts, narrowing; sys.exit('botocore' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

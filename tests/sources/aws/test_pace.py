@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from tollbook.sources.aws.pace import QUOTAS, Pace, Paces
+from tollbook.sources.aws.cloudwatch.pace import QUOTAS, Pace, Paces
 from tollbook.sources.reading import Halted, Place, Watch
 
 

@@ -15,7 +15,7 @@ from tests.logs import ACCOUNT, Ask
 from tollbook.app.aws import Asked, AwsBook
 from tollbook.app.aws_settings import AWS_SETTINGS, aws_settings
 from tollbook.core.settings import read_values
-from tollbook.sources.aws.policy import policy_for
+from tollbook.sources.aws.reach.policy import policy_for
 from tollbook.sources.named import named
 from tollbook.sources.reading import Watch
 from tollbook.spend.query import Query

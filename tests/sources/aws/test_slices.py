@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tollbook.sources.aws.slices import Slice, Slices
+from tollbook.sources.aws.cloudwatch.slices import Slice, Slices
 
 
 def page(times: Sequence[int], piece: Slice, size: int) -> tuple[list[int], str | None]:

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tollbook.core.errors import SourceError
-from tollbook.sources.aws.access import Access
-from tollbook.sources.aws.athena import Athena
+from tollbook.sources.aws.athena.source import Athena
 from tollbook.sources.aws.delivery import delivery_of
-from tollbook.sources.aws.s3 import S3Logs, places_in
+from tollbook.sources.aws.reach.access import Access
+from tollbook.sources.aws.s3.source import S3Logs, places_in
 from tollbook.sources.reading import Choice, Place, Stretch, Watch
 from tollbook.spend.model import Named
 

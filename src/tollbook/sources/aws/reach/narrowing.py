@@ -15,7 +15,7 @@ import msgspec
 from tollbook.core.errors import UsageError
 from tollbook.core.text import printable
 from tollbook.sources.aws.delivery import KIND, delivery_of
-from tollbook.sources.aws.policy import Policy, Statement, policy_for
+from tollbook.sources.aws.reach.policy import Policy, Statement, policy_for
 from tollbook.sources.reading import Place
 
 LONGEST: Final = 2048

@@ -12,7 +12,7 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from tollbook import __version__
-from tollbook.sources.aws.accounts import Entry
+from tollbook.sources.aws.reach.accounts import Entry
 from tollbook.sources.aws.trouble import translated
 
 if TYPE_CHECKING:

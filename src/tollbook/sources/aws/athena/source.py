@@ -14,11 +14,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from tollbook.core.errors import SourceError
-from tollbook.sources.aws.athena_rows import Answer, asked_by, counted_of
-from tollbook.sources.aws.athena_scope import scope_of, sizes
-from tollbook.sources.aws.athena_sql import columns_of, question
-from tollbook.sources.aws.athena_table import table_of
-from tollbook.sources.aws.athena_trouble import failed, refused
+from tollbook.sources.aws.athena.rows import Answer, asked_by, counted_of
+from tollbook.sources.aws.athena.scope import scope_of, sizes
+from tollbook.sources.aws.athena.sql import columns_of, question
+from tollbook.sources.aws.athena.table import table_of
+from tollbook.sources.aws.athena.trouble import failed, refused
 from tollbook.sources.aws.delivery import NOT_LATER
 from tollbook.sources.aws.patience import Losses, abreast, patiently
 from tollbook.sources.reading import Estimate, Place, Stretch, Taken, Watch

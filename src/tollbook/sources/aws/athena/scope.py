@@ -9,11 +9,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from tollbook.core.errors import SourceError, UsageError
-from tollbook.sources.aws.athena_table import ACCOUNT, REGION, Table
-from tollbook.sources.aws.athena_trouble import incomplete, refused
+from tollbook.sources.aws.athena.table import ACCOUNT, REGION, Table
+from tollbook.sources.aws.athena.trouble import incomplete, refused
 from tollbook.sources.aws.delivery import Delivery, delivery_of, hours_of
 from tollbook.sources.aws.patience import abreast, patiently
-from tollbook.sources.aws.s3_objects import pages
+from tollbook.sources.aws.s3.objects import pages
 from tollbook.sources.aws.trouble import translated
 from tollbook.sources.reading import Place, Stretch, Watch
 

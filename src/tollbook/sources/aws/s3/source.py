@@ -9,8 +9,8 @@ from typing import Any, Final
 from tollbook.core.errors import SourceError
 from tollbook.sources.aws.delivery import NOT_LATER, PERMISSION_CHECK, Delivery, hours_of, is_account, is_region
 from tollbook.sources.aws.patience import Losses, abreast
-from tollbook.sources.aws.s3_counting import Desk, Pile, Shelf, piles, usd_of
-from tollbook.sources.aws.s3_objects import Body, Object, pages
+from tollbook.sources.aws.s3.counting import Desk, Pile, Shelf, piles, usd_of
+from tollbook.sources.aws.s3.objects import Body, Object, pages
 from tollbook.sources.aws.trouble import Throttled, Trouble, Unreachable, translated
 from tollbook.sources.reading import Estimate, Place, Stretch, Taken, Watch
 from tollbook.sources.seen import SeenIds

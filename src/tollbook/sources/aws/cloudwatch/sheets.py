@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from tollbook.sources.aws.pages import Event, count
+from tollbook.sources.aws.cloudwatch.pages import Event, count
 from tollbook.sources.reading import Stretch, Taken
 from tollbook.spend.model import Named
 from tollbook.spend.query import Query

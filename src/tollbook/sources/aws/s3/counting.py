@@ -10,7 +10,7 @@ from typing import IO, Final, cast
 import msgspec
 
 from tollbook.sources.aws.delivery import hours_of
-from tollbook.sources.aws.s3_objects import Body, Object
+from tollbook.sources.aws.s3.objects import Body, Object
 from tollbook.sources.blocks import Truncated, inflated, whole_lines
 from tollbook.sources.reading import Stretch, Taken, Watch
 from tollbook.sources.seen import SeenIds

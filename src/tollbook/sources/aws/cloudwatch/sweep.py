@@ -10,10 +10,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from tollbook.core.errors import SourceError
-from tollbook.sources.aws.pace import Clock, Pace
-from tollbook.sources.aws.pages import BODY, BrokenPage, Event, Page, page_of
-from tollbook.sources.aws.sheets import Sheets
-from tollbook.sources.aws.slices import Slice, Slices
+from tollbook.sources.aws.cloudwatch.pace import Clock, Pace
+from tollbook.sources.aws.cloudwatch.pages import BODY, BrokenPage, Event, Page, page_of
+from tollbook.sources.aws.cloudwatch.sheets import Sheets
+from tollbook.sources.aws.cloudwatch.slices import Slice, Slices
 from tollbook.sources.aws.trouble import is_passing, is_throttling, translated
 from tollbook.sources.reading import Halted, Place, Taken, Watch
 

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from tollbook.core.errors import SourceError
 from tollbook.core.text import printable
-from tollbook.sources.aws.athena_table import Table
+from tollbook.sources.aws.athena.table import Table
 from tollbook.sources.aws.denial import denial_in
 from tollbook.sources.aws.trouble import trouble_of
 from tollbook.sources.reading import Place

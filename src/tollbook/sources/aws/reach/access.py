@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tollbook.core.errors import SourceError, UsageError
 from tollbook.core.text import printable
-from tollbook.sources.aws.accounts import Accounts, Entry
-from tollbook.sources.aws.clients import Clients, Clock, Role
 from tollbook.sources.aws.delivery import is_account
-from tollbook.sources.aws.narrowing import check_name, session_policy
+from tollbook.sources.aws.reach.accounts import Accounts, Entry
+from tollbook.sources.aws.reach.clients import Clients, Clock, Role
+from tollbook.sources.aws.reach.narrowing import check_name, session_policy
 from tollbook.sources.aws.trouble import translated
 from tollbook.sources.reading import Place
 

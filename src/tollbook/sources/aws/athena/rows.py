@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from tollbook.sources.aws.athena_sql import DUPLICATE, FAILED, SERVED, Asked
+from tollbook.sources.aws.athena.sql import DUPLICATE, FAILED, SERVED, Asked
 from tollbook.spend.ledger import folded, needs_quarters
 from tollbook.spend.model import Named, model_of
 from tollbook.spend.principal import principal_of, session_of

@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 
 from tollbook.core.errors import UsageError
-from tollbook.sources.aws.athena_body import INVOKED, ONE_HOUR, TIER
-from tollbook.sources.aws.athena_table import ACCOUNT, HOUR, REGION, Table
+from tollbook.sources.aws.athena.body import INVOKED, ONE_HOUR, TIER
+from tollbook.sources.aws.athena.table import ACCOUNT, HOUR, REGION, Table
 from tollbook.sources.aws.delivery import KIND, hours_of, is_account, is_region
 from tollbook.sources.reading import Stretch
 from tollbook.spend.record import Reason

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from tollbook.core.errors import SourceError
-from tollbook.sources.aws.access import Access
-from tollbook.sources.aws.events import Events
-from tollbook.sources.aws.groups import Group, group_of
-from tollbook.sources.aws.insights import Insights
-from tollbook.sources.aws.pace import Paces
+from tollbook.sources.aws.cloudwatch.events import Events
+from tollbook.sources.aws.cloudwatch.groups import Group, group_of
+from tollbook.sources.aws.cloudwatch.insights import Insights
+from tollbook.sources.aws.cloudwatch.pace import Paces
+from tollbook.sources.aws.reach.access import Access
 from tollbook.sources.reading import Choice, Place, Stretch, Watch
 from tollbook.spend.model import Named
 from tollbook.spend.render.words import measure

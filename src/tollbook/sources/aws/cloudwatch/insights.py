@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 from botocore.parsers import ResponseParserError
 
 from tollbook.core.errors import SourceError
-from tollbook.sources.aws.insights_query import Row, query_text, told
+from tollbook.sources.aws.cloudwatch.insights_query import Row, query_text, told
 from tollbook.sources.aws.trouble import (
     Denied,
     NoSuchPlace,

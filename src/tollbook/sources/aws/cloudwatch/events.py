@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tollbook.sources.aws.groups import Group, group_of
-from tollbook.sources.aws.pace import Clock, Pace
-from tollbook.sources.aws.pages import keep_bytes
-from tollbook.sources.aws.sheets import Sheets
-from tollbook.sources.aws.sweep import PATIENCE, Patience, Sweep
+from tollbook.sources.aws.cloudwatch.groups import Group, group_of
+from tollbook.sources.aws.cloudwatch.pace import Clock, Pace
+from tollbook.sources.aws.cloudwatch.pages import keep_bytes
+from tollbook.sources.aws.cloudwatch.sheets import Sheets
+from tollbook.sources.aws.cloudwatch.sweep import PATIENCE, Patience, Sweep
 from tollbook.sources.reading import Estimate, Place, Stretch, Taken, Watch
 from tollbook.sources.seen import SeenIds
 from tollbook.spend.model import Named

@@ -1,0 +1,1 @@
+"""The same files as a table of Athena."""

@@ -1,0 +1,1 @@
+"""Log groups of CloudWatch: FilterLogEvents, Logs Insights, and what their metrics tell."""

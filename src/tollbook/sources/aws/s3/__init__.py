@@ -1,0 +1,1 @@
+"""The files that Bedrock delivers to S3."""

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -659,3 +659,20 @@ def test_a_place_where_nobody_listens_is_given_up_within_minutes(insights: Make)
     with client_at(gone.url) as client, pytest.raises(SourceError):
         Insights(client, PLACE).read([day(0)], over(), watch)
     assert 10 < watch.waited < 5 * 60
+
+
+def test_an_answer_in_another_form_is_a_sentence() -> None:
+    class Odd(FakeInsights):
+        """Names its columns otherwise."""
+
+        def answer(self, operation: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+            found = super().answer(operation, request)
+            rows = [[{"field": "x", "value": "1"}]]
+            return {**found, "results": rows} if operation == "GetQueryResults" else found
+
+    with (
+        serving_insights(Odd([event_of(call(timestamp="2026-11-18T09:00:00Z"))])) as fake,
+        client_at(fake.url) as client,
+        pytest.raises(SourceError, match=rf"read it with events:{GROUP}\."),
+    ):
+        Insights(client, PLACE).read([day(0)], over("model"), Hurried())

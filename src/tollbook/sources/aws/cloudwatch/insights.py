@@ -266,7 +266,13 @@ class _Reading:
                 f"{_words(stretch)}: Logs Insights gives no more than {len(rows)} rows, and {self._place} has more."
                 " Group by less."
             )
-        found = told(rows, self._query, self._names)
+        try:
+            found = told(rows, self._query, self._names)
+        except (KeyError, ValueError) as fault:
+            raise SourceError(
+                f"Logs Insights answers for {self._place} in a form that is not known: ask again, or read it with "
+                f"events:{self._place.name}."
+            ) from fault
         answer.rows += found.rows
         answer.calls += found.calls
         answer.tokenless += found.tokenless

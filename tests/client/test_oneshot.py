@@ -339,7 +339,7 @@ async def test_the_help_lists_every_command_in_its_group(tollbook: Program) -> N
     assert listed["a client for any MCP server"] == [
         *("connect", "call", "tools", "resources", "prompts", "info", "login", "logout", "status")
     ]
-    assert listed["what was spent"] == ["report", "prices"]
+    assert listed["what was spent"] == ["report", "prices", "athena", "iam"]
     assert listed["a server"] == ["serve", "keys"]
     for command in ("connect", "call", "login", "report"):
         assert (await tollbook(command, "--help")).out.startswith(f"usage: tollbook {command} [-h]")

@@ -1,8 +1,10 @@
 """Logs in S3, as moto's server keeps them: the same report as from the same files on a disk, or a sentence that says
 what is missing."""
 
-import _thread
 import gzip
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -419,12 +421,22 @@ def test_a_file_that_may_no_longer_be_read_when_its_connection_was_cut_is_unread
 
 
 def test_ctrl_c_begins_nothing_more() -> None:
-    begun: list[int] = []
-
-    def do(number: int) -> None:
-        begun.append(number)
-        _thread.interrupt_main()
-
-    with pytest.raises(KeyboardInterrupt):
-        abreast(range(10**9), do, 2)
-    assert len(begun) < 10**9
+    program = (
+        "import time\n"
+        "from tollbook.sources.aws.patience import abreast\n"
+        "def do(number):\n"
+        "    print(number, flush=True)\n"
+        "    time.sleep(0.01)\n"
+        "try:\n"
+        "    abreast(range(10**9), do, 2)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('left', flush=True)\n"
+        "    time.sleep(0.5)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() in ("0\n", "1\n")
+        process.send_signal(signal.SIGINT)
+        after = process.stdout.read().partition("left\n")[2]
+    assert process.returncode == 0
+    assert len(after.splitlines()) <= 2  # a thread may have been about to say what it had begun

@@ -21,7 +21,7 @@ class Group(msgspec.Struct, frozen=True):
         arn: without `:*` at its end, as an identifier of the group.
         stored_bytes: as CloudWatch counts them, which may lag behind.
         bytes_per_day: on average, over the days from which it still holds events.
-        since: it holds no events from before, since it was made then or keeps them no longer.
+        since: it keeps no events from before; None if it keeps all.
         is_infrequent: of the class Infrequent Access, which Logs Insights alone can read:
             https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch_Logs_Log_Classes.html
     """
@@ -70,5 +70,7 @@ def _group(found: dict[str, Any], now: datetime) -> Group:
     kept = timedelta(days=found["retentionInDays"]) if found.get("retentionInDays") else age
     days = max(min(age, kept) / _DAY, 1.0)
     arn = found.get("logGroupArn") or str(found.get("arn", "")).removesuffix(":*")
-    since = now - min(age, kept)
+    # Events may be older than their group, but not than what it keeps:
+    # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
+    since = now - kept if found.get("retentionInDays") else None
     return Group(arn, stored, stored / days, since, found.get("logGroupClass") == _INFREQUENT)

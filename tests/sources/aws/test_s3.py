@@ -34,7 +34,6 @@ from tests.sources.aws.delivered import (
 )
 from tests.sources.aws.unhurried import Unhurried
 from tollbook.core.errors import SourceError
-from tollbook.sources.aws.patience import abreast
 from tollbook.sources.aws.s3.source import S3Logs, places_in
 from tollbook.sources.reading import Halted, Place, Stretch, Taken, Watch
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,18 +44,20 @@ def group(
     faults: Faults = Faults(),  # noqa: B008 - it is frozen
     *,
     stored_bytes: int | None = None,
+    age: timedelta | None = None,
 ) -> str:
     """A log group with so many records of the three days before `NOW`; gives its name.
 
     Args:
         stored_bytes: that CloudWatch speaks of; by default about those that there are.
+        age: of the group today, for a server that goes by the real clock; by default it is as old as its records.
     """
     now, since = int(NOW.timestamp() * 1000), int((NOW - timedelta(days=_DAYS)).timestamp() * 1000)
     setting = Setting(
         f"/tollbook/{name}",
         region=REGION,
         stored_bytes=events * 1_600 if stored_bytes is None else stored_bytes,
-        created_ms=since,
+        created_ms=since if age is None else int((datetime.now(UTC) - age).timestamp() * 1000),
         faults=faults,
         rendered=Rendered(events, since_ms=since, until_ms=now),
     )

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 import httpx2
@@ -25,8 +26,15 @@ NAMES: Final = ("over-http", "beside", "large")
 LARGE: Final = 6_000_000_000
 SLOW: Final = Faults(latency_s=0.5)
 SLOWER: Final = Faults(latency_s=2)
-QUESTION: Final = "This question reads about 3 GB of logs, which AWS charges nothing for."
+QUESTION: Final = re.compile(r"This question reads about [0-9.]+ GB of logs, which AWS charges nothing for\. ")
+"""How much it is depends on the age of the group."""
 KEYS: Final = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210")
+
+
+def after_the_estimate(text: str) -> str:
+    found = QUESTION.match(text)
+    assert found, text
+    return text[found.end() :]
 
 
 @dataclass(frozen=True)
@@ -148,12 +156,12 @@ class TestConsent:
     async def test_in_the_handshake_era_the_answer_is_posted(
         self, servers: Servers, cloudwatch: Logs, http: httpx2.AsyncClient
     ) -> None:
-        name = group(cloudwatch, NAMES[2], stored_bytes=LARGE)
+        name = group(cloudwatch, NAMES[2], stored_bytes=LARGE, age=timedelta(days=3))
         session = await initialize(http, servers.here, elicitation={})
         async with session.calling(servers.here, TOOL, 1, days=2, log_group_name=name) as events:
             async for event in events:
                 if event.message and event.message.get("method") == "elicitation/create":
-                    assert event.message["params"]["message"] == f"{QUESTION} Go on?"
+                    assert after_the_estimate(event.message["params"]["message"]) == "Go on?"
                     assert cloudwatch.stats(name).requests == 0
                     agreed = {"action": "accept", "content": {"go_on": True}}
                     answer = {"jsonrpc": "2.0", "id": event.message["id"], "result": agreed}
@@ -165,11 +173,11 @@ class TestConsent:
     async def test_in_2026_07_28_it_comes_with_the_call_that_is_made_again(
         self, servers: Servers, cloudwatch: Logs, http: httpx2.AsyncClient, action: str, go_on: bool | None
     ) -> None:
-        name = group(cloudwatch, NAMES[2], stored_bytes=LARGE)
+        name = group(cloudwatch, NAMES[2], stored_bytes=LARGE, age=timedelta(days=3))
         asked = (await post(http, servers.here, days=2, log_group_name=name))["result"]
         assert asked["resultType"] == "input_required"
         ((key, question),) = asked["inputRequests"].items()
-        assert question["params"]["message"] == f"{QUESTION} Go on?"
+        assert after_the_estimate(question["params"]["message"]) == "Go on?"
         response = {"action": action} if go_on is None else {"action": action, "content": {"go_on": go_on}}
         again = {"requestState": asked["requestState"], "inputResponses": {key: response}}
         assert "error" in await post(http, servers.stranger, again, days=2, log_group_name=name)
@@ -191,7 +199,7 @@ class TestConsent:
     async def test_a_client_that_can_ask_nobody_is_told_how_to_go_on(
         self, servers: Servers, cloudwatch: Logs, http: httpx2.AsyncClient, era: str, capabilities: dict[str, Any]
     ) -> None:
-        name = group(cloudwatch, NAMES[2], stored_bytes=LARGE)
+        name = group(cloudwatch, NAMES[2], stored_bytes=LARGE, age=timedelta(days=3))
         arguments: dict[str, Any] = {"days": 2, "log_group_name": name}
 
         async def ask(**more: Any) -> Any:
@@ -202,9 +210,8 @@ class TestConsent:
 
         refused = await ask()
         assert refused["isError"]
-        assert refused["content"][0]["text"] == (
-            f"{QUESTION} Nothing was read. Ask for fewer days, or, once whoever pays agrees, call again with "
-            "max_scan_usd=0.51."
+        assert after_the_estimate(refused["content"][0]["text"]) == (
+            "Nothing was read. Ask for fewer days, or, once whoever pays agrees, call again with max_scan_usd=0.51."
         )
         assert cloudwatch.stats(name).requests == 0
         assert found((await ask(max_scan_usd=0.51))["structuredContent"]) == truth(cloudwatch, name, days=2)

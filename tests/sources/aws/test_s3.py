@@ -2,9 +2,6 @@
 what is missing."""
 
 import gzip
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -417,25 +414,3 @@ def test_a_file_that_may_no_longer_be_read_when_its_connection_was_cut_is_unread
     between.judge = judge
     (taken,) = source(client_at(between.url)).read(DAYS[3:], MODELS, Unhurried())
     assert [sentence.partition("lacks ")[2][:12] for sentence in taken.unread] == ["s3:GetObject"]
-
-
-def test_ctrl_c_begins_nothing_more() -> None:
-    program = (
-        "import time\n"
-        "from tollbook.sources.aws.patience import abreast\n"
-        "def do(number):\n"
-        "    print(number, flush=True)\n"
-        "    time.sleep(0.01)\n"
-        "try:\n"
-        "    abreast(range(10**9), do, 2)\n"
-        "except KeyboardInterrupt:\n"
-        "    print('left', flush=True)\n"
-        "    time.sleep(0.5)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        assert process.stdout.readline() in ("0\n", "1\n")
-        process.send_signal(signal.SIGINT)
-        after = process.stdout.read().partition("left\n")[2]
-    assert process.returncode == 0
-    assert len(after.splitlines()) <= 2  # a thread may have been about to say what it had begun

@@ -38,7 +38,7 @@ def log(tmp_path: Path) -> str:
         ("LOG --by ,", 2, "--by needs at least one of"),
         ("LOG --format xml", 2, "invalid choice: 'xml'"),
         ("LOG --top some", 2, "a whole number from 0 on is wanted"),
-        ("", 2, "the following arguments are required: SOURCE"),
+        ("cloudwatch:a|b", 2, "names no log group"),
         ("nowhere.jsonl", 1, "There is no file or folder nowhere.jsonl"),
         ("nothing-*.gz", 1, "Nothing matches nothing-*.gz"),
         ("EMPTY", 1, "holds no logs"),

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tollbook.hosting.app import host
     from tollbook.hosting.log import log_as_json
+    from tollbook.hosting.metrics import embedded_metrics
     from tollbook.hosting.settings import HostSettings
 
-__all__ = ["HostSettings", "host", "log_as_json"]
+__all__ = ["HostSettings", "embedded_metrics", "host", "log_as_json"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,6 +22,10 @@ def __getattr__(name: str) -> Any:
             from tollbook.hosting.log import log_as_json
 
             return log_as_json
+        case "embedded_metrics":
+            from tollbook.hosting.metrics import embedded_metrics
+
+            return embedded_metrics
         case "HostSettings":
             from tollbook.hosting.settings import HostSettings
 

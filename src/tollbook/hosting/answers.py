@@ -7,6 +7,7 @@ import msgspec
 
 from tollbook.core import jsonrpc
 from tollbook.core.caller import ANYONE
+from tollbook.hosting.invocation import invocation_of
 from tollbook.hosting.log import Trace
 
 Scope = MutableMapping[str, Any]
@@ -41,13 +42,17 @@ class Exchange:
     Attributes:
         also: headers that its response has whatever it is.
         request_id: of the message in it, once that is known: its answer must carry it, an error's too.
+        invocation: what brought it, where something like AWS Lambda did.
     """
 
-    __slots__ = ("also", "caller", "receive", "request_id", "scope", "send", "trace")
+    __slots__ = ("also", "caller", "invocation", "receive", "request_id", "scope", "send", "trace")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope, self.receive = scope, receive
         self.caller, self.trace = ANYONE, Trace()
+        self.invocation = invocation_of(scope)
+        if self.invocation is not None:
+            self.trace.invocation = self.invocation.id
         self.also: Headers = ()
         self.request_id: jsonrpc.Id | None = None
 
@@ -59,6 +64,13 @@ class Exchange:
             await send(message)
 
         self.send: Send = send_with
+
+    @property
+    def path(self) -> str:
+        """What was asked for, below the place where the app is mounted: a stage of API Gateway, for example."""
+        path: str = self.scope["path"]
+        root = self.scope.get("root_path", "")
+        return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
     def header(self, name: bytes) -> str | None:
         """The first header of that lower-case name."""

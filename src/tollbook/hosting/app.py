@@ -17,6 +17,7 @@ from tollbook.hosting.answers import Answer, Exchange, Left, Page, Receive, Refu
 from tollbook.hosting.calls import Calls
 from tollbook.hosting.edge import Edge, preflight
 from tollbook.hosting.handshake import Handshake
+from tollbook.hosting.metrics import Meter, Metrics
 from tollbook.hosting.modern import Modern, check_version, is_modern
 from tollbook.hosting.settings import HostSettings
 
@@ -39,6 +40,7 @@ def host(
     *,
     authenticate: Authenticate = anyone,
     pages: Mapping[str, Page] | None = None,
+    metrics: Metrics | None = None,
     clock: Clock = time.time,
 ) -> "Host":
     """An ASGI app that serves `server`, in every era of the protocol, beside any number of others like it.
@@ -50,9 +52,10 @@ def host(
         store: where sessions and the events of running calls lie; instances that share it serve each other's.
         authenticate: who sent a request; asked before anything is done for it.
         pages: what else is served, by path, and to everyone: what a client must read before it can log in.
+        metrics: is told of each call of a tool; `tollbook.hosting.embedded_metrics` writes them for CloudWatch.
         clock: that of the store.
     """
-    return Host(sdk.Kernel(server), store, settings or HostSettings(), authenticate, pages or {}, clock)
+    return Host(sdk.Kernel(server), store, settings or HostSettings(), authenticate, pages or {}, metrics, clock)
 
 
 class Host:
@@ -65,12 +68,13 @@ class Host:
         settings: HostSettings,
         authenticate: Authenticate,
         pages: Mapping[str, Page],
+        metrics: Metrics | None,
         clock: Clock,
     ) -> None:
         self._kernel, self._store, self._settings = kernel, store, settings
         self._authenticate, self._pages = authenticate, pages
         self._edge = Edge(settings)
-        self._calls = Calls(settings)
+        self._calls = Calls(settings, Meter(metrics, kernel.tools))
         self._modern = Modern(kernel, self._calls, settings)
         self._handshake = Handshake(kernel, self._calls, store, settings, clock)
 
@@ -131,7 +135,7 @@ class Host:
 
     async def _answer(self, exchange: Exchange) -> None:
         exchange.also = self._edge.check(exchange)
-        method, path = exchange.scope["method"], exchange.scope["path"]
+        method, path = exchange.scope["method"], exchange.path
         if path == "/healthz" and method in ("GET", "HEAD"):
             await exchange.answer(_HEALTHY)
             return

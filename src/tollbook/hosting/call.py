@@ -11,6 +11,7 @@ from tollbook.core import jsonrpc
 from tollbook.core.errors import StoreDown
 from tollbook.core.jsonrpc import Id, Params, Request
 from tollbook.hosting.journal import Journal
+from tollbook.hosting.metrics import Meter
 from tollbook.hosting.outflow import Outflow
 from tollbook.hosting.sdk import Fault
 from tollbook.hosting.settings import HostSettings
@@ -67,9 +68,9 @@ class Call:
     def has_begun(self) -> bool:
         return self._task is not None
 
-    def start(self, done: Callable[["Call"], None]) -> None:
-        """Begins the work; `done` is told its end."""
-        self._task = asyncio.create_task(self._work())
+    def start(self, done: Callable[["Call"], None], meter: Meter) -> None:
+        """Begins the work; `done` is told its end, and `meter` what it took."""
+        self._task = asyncio.create_task(self._work(meter))
         self._task.add_done_callback(lambda _task: done(self))
 
     async def join(self) -> None:
@@ -137,11 +138,14 @@ class Call:
             waiting.set_result(body)
         return True
 
-    async def _work(self) -> None:
+    async def _work(self, meter: Meter) -> None:
         try:
             for number, request in enumerate(self._requests, 1):
-                data = await self._answered(request)
-                await self.out.put(data, answers=request.id, is_last=number == len(self._requests))
+                with meter.measuring(request) as measured:
+                    data = await self._answered(request)
+                    measured.end(self.outcome)
+                    await self.out.put(data, answers=request.id, is_last=number == len(self._requests))
+                await meter.tell(measured)
             await self.out.keep_the_rest()
         finally:
             self.out.close()

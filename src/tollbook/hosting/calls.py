@@ -10,7 +10,9 @@ from tollbook.core import jsonrpc
 from tollbook.core.errors import StoreDown
 from tollbook.hosting.answers import Refusal
 from tollbook.hosting.call import Call
+from tollbook.hosting.invocation import Invocation
 from tollbook.hosting.journal import BEAT_S, Journal
+from tollbook.hosting.metrics import Meter
 from tollbook.hosting.outflow import Listener
 from tollbook.hosting.settings import HostSettings
 
@@ -25,16 +27,19 @@ _SOON: Final = ((b"retry-after", b"1"),)
 class Calls:
     """The calls that run in this instance."""
 
-    def __init__(self, settings: HostSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: HostSettings, meter: Meter) -> None:
+        self._settings, self._meter = settings, meter
         self._calls: dict[str, Call] = {}
         self._pulse: asyncio.Task[None] | None = None
         self._followers: list[tuple[str, Listener]] = []
         self._drained: asyncio.Task[None] | None = None
         self._is_closed = False
 
-    async def start(self, call: Call) -> None:
+    async def start(self, call: Call, invocation: Invocation | None = None) -> None:
         """Lets `call` run, and looks after it.
+
+        Args:
+            invocation: what brought it; it lasts until the call has ended, and the call no longer than it.
 
         Raises:
             Refusal: there is no room for another.
@@ -51,7 +56,9 @@ class Calls:
         self._calls[call.id] = call  # it takes its room before anything else can
         if call.journal is not None:
             await self._open(call, call.journal)
-        call.start(self._forget)
+        call.start(self._forget, self._meter)
+        if invocation is not None:
+            invocation.wait_until(asyncio.create_task(_ending(call, invocation.deadline)))
         if self._pulse is None:
             self._pulse = asyncio.create_task(self._watch())
 
@@ -65,8 +72,11 @@ class Calls:
             raise
 
     @contextmanager
-    def follower(self, session_id: str, after: int) -> Iterator[Listener]:
+    def follower(self, session_id: str, after: int, invocation: Invocation | None = None) -> Iterator[Listener]:
         """One who follows a call of another instance. A session has few; a new one sends its oldest away.
+
+        Args:
+            invocation: what brought him; he is sent away at its deadline, and can come back.
 
         Raises:
             Refusal: there is no room for another.
@@ -80,10 +90,15 @@ class Calls:
             raise Refusal(503, "Too many calls are followed. Try again later.", jsonrpc.INTERNAL_ERROR, headers=_SOON)
         follower = (session_id, Listener(after))
         self._followers.append(follower)
+        late = None
+        if invocation is not None:
+            late = asyncio.get_running_loop().call_at(invocation.deadline, follower[1].leave)
         try:
             yield follower[1]
         finally:
             self._followers.remove(follower)
+            if late is not None:
+                late.cancel()
 
     def find(self, call_id: str, session_id: str) -> Call | None:
         call = self._calls.get(call_id)
@@ -157,3 +172,14 @@ class Calls:
         is_unheard = not call.out.is_heard and now - call.out.last_heard > self._settings.unheard_s
         if is_unheard and not await journal.is_heard(call.id):
             call.cancel(f"Nobody listened for {self._settings.unheard_s:g} s.")
+
+
+async def _ending(call: Call, deadline: float) -> None:
+    """Waits for the end of `call`, which is cancelled at `deadline`."""
+    late = asyncio.get_running_loop().call_at(
+        deadline, call.cancel, "The function's time was up before the call had ended."
+    )
+    try:
+        await call.join()
+    finally:
+        late.cancel()

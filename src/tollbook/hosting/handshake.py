@@ -4,12 +4,12 @@ Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transport
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import msgspec
 
 from tollbook.core import jsonrpc
-from tollbook.core.jsonrpc import INVALID_PARAMS, Notification, Params, Request, Response
+from tollbook.core.jsonrpc import INVALID_PARAMS, Notification, Request, Response
 from tollbook.core.stores import LARGEST_VALUE, Clock, Store
 from tollbook.hosting import sdk
 from tollbook.hosting.answers import ACCEPTED, Answer, Exchange, Headers, Refusal
@@ -122,7 +122,7 @@ class Handshake:
         kept = await journal.events(call_id, max(after - 1, 0))
         if not kept and after > 0 and any(event.is_last for event in await journal.events(call_id, 0)):
             raise _nothing_kept()  # the call ended before the event that is named
-        with self._calls.follower(session.id, after) as follower:
+        with self._calls.follower(session.id, after, exchange.invocation) as follower:
             async with leaving(follower, exchange.receive):
                 await follow_from_afar(journal, call_id, follower, stream, kept)
                 exchange.trace.outcome = "left" if follower.has_left else ""
@@ -144,7 +144,7 @@ class Handshake:
     async def _initialize(self, exchange: Exchange, request: Request) -> None:
         params = request.params or {}
         try:
-            result, version = await self._kernel.initialize(exchange.scope, request, _NOWHERE)
+            result, version = await self._kernel.initialize(exchange.scope, request, sdk.NOWHERE)
         except sdk.Fault as fault:
             raise Refusal(400, str(fault), fault.code, data=fault.data) from fault
         if not self._kernel.keeps_log_level:
@@ -166,7 +166,7 @@ class Handshake:
     async def _ping(self, exchange: Exchange, session: Session, request: Request) -> None:
         """It is answered even where there is no room for work."""
         try:
-            result = await self._kernel.answer(exchange.scope, request, _client_of(session), _NOWHERE)
+            result = await self._kernel.answer(exchange.scope, request, _client_of(session), sdk.NOWHERE)
         except sdk.Fault as fault:
             exchange.trace.outcome, exchange.trace.code = "error", fault.code
             data = jsonrpc.error(request.id, fault.code, str(fault), fault.data)
@@ -176,7 +176,7 @@ class Handshake:
 
     async def _answer(self, exchange: Exchange, session: Session, requests: Sequence[Request]) -> None:
         call = self._call(exchange, session, requests, self._journal(session))
-        await self._calls.start(call)
+        await self._calls.start(call, exchange.invocation)
         stream = EventStream(exchange, call.id, _session_header(session))
         async with listening(call, exchange.receive) as listener:
             if session.version == sdk.PRIMED_VERSION:
@@ -244,7 +244,7 @@ class Handshake:
                     await self._journal(session).mark_cancelled(request_id)
             case Notification():
                 client = _client_of(session)
-                await self._kernel.hear(exchange.scope, message.method, message.params, client, _NOWHERE)
+                await self._kernel.hear(exchange.scope, message.method, message.params, client, sdk.NOWHERE)
 
     async def _set_log_level(self, session: Session, request: Request) -> dict[str, Any]:
         """It holds from the next call on, wherever that runs."""
@@ -261,22 +261,6 @@ class Handshake:
 def _nothing_kept() -> Refusal:
     """Not 404: that would say that the session has ended."""
     return Refusal(400, "Nothing is kept of the call that this Last-Event-ID belongs to.")
-
-
-class _Nowhere:
-    """The outlet of what is answered at once: there is no stream for anything else."""
-
-    async def notify(self, _method: str, _params: Params | None) -> None:
-        """Lets go of it."""
-
-    async def ask(self, _method: str, _params: Params | None, _timeout_s: float | None) -> NoReturn:
-        raise TimeoutError
-
-    async def detach(self) -> None:
-        """There is nothing to end."""
-
-
-_NOWHERE: Final = _Nowhere()
 
 
 def _client_of(session: Session) -> sdk.Client:

@@ -28,6 +28,7 @@ class Trace:
         path: if it is not the MCP endpoint's; `other`, if nothing is there.
         reason: why it was refused, where the client is told less.
         caller: enough of a hash of who sent it to find his other lines.
+        invocation: what AWS Lambda calls it.
     """
 
     __slots__ = (
@@ -36,6 +37,7 @@ class Trace:
         "code",
         "era",
         "id",
+        "invocation",
         "method",
         "outcome",
         "path",
@@ -49,6 +51,7 @@ class Trace:
         self._began = time.perf_counter()
         self.id = secrets.token_hex(8)
         self.era = self.method = self.tool = self.session = self.outcome = self.reason = self.caller = self.path = ""
+        self.invocation = ""
         self.status = self.code = 0
 
     def asks(self, method: str, params: object) -> None:

@@ -6,7 +6,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 import anyio
 import msgspec
@@ -48,6 +48,8 @@ VERSION_KEY: Final = PROTOCOL_VERSION_META_KEY
 
 AnyServer = MCPServer[Any] | Server[Any]
 
+_MOST_PAGES: Final = 10  # of a list of tools
+
 
 def tell_caller(caller: Caller) -> None:
     """Lets `mcp.server.auth`'s `get_access_token()` find who sent the request, in this context and those in it.
@@ -86,6 +88,21 @@ class Outlet(Protocol):
     async def detach(self) -> None:
         """Ends the client's stream, and not the work."""
         ...
+
+
+class _Nowhere:
+    async def notify(self, _method: str, _params: Params | None) -> None:
+        """Lets go of it."""
+
+    async def ask(self, _method: str, _params: Params | None, _timeout_s: float | None) -> NoReturn:
+        raise TimeoutError
+
+    async def detach(self) -> None:
+        """There is nothing to end."""
+
+
+NOWHERE: Final = _Nowhere()
+"""The outlet of what is answered at once: there is no stream for anything else."""
 
 
 class Client(msgspec.Struct, frozen=True):
@@ -207,6 +224,23 @@ class Kernel:
         except Exception as raised:
             error = modern_error_data(raised)
             raise Fault(error.code, error.message, error.data) from raised
+
+    async def tools(self) -> frozenset[str]:
+        """The names of the server's tools, as it lists them to a client of which nothing is known.
+
+        Raises:
+            Fault: it lists none.
+        """
+        client, names = Client(PRIMED_VERSION, None, None), set[str]()
+        params: dict[str, Any] = {}
+        for _ in range(_MOST_PAGES):
+            scope: Scope = {"type": "http", "headers": ()}
+            page = await self.answer(scope, Request("", "tools/list", params), client, NOWHERE)
+            names.update(tool["name"] for tool in page["tools"])
+            if not page.get("nextCursor"):
+                break
+            params = {"cursor": page["nextCursor"]}
+        return frozenset(names)
 
     async def hear(self, scope: Scope, method: str, params: Params | None, client: Client, outlet: Outlet) -> None:
         """Hands a notification to the server, if it has a handler for it."""

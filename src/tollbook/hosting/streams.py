@@ -97,7 +97,7 @@ async def answer_alone(
     Raises:
         Refusal: there is no room for it.
     """
-    await calls.start(call)
+    await calls.start(call, exchange.invocation)
     async with listening(call, exchange.receive) as listener:
         try:
             has_news = await listener.wait(QUIET_S)

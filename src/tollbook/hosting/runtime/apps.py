@@ -1,0 +1,204 @@
+"""Runs an ASGI app: its lifespan once, then one invocation at a time, each answered while its answer is made."""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from tollbook.hosting.invocation import INVOCATION, Invocation
+from tollbook.hosting.runtime import events, snapshot
+from tollbook.hosting.runtime.context import LambdaContext
+from tollbook.hosting.runtime.exchange import Buffered, Exchange, Streaming
+from tollbook.hosting.runtime.framing import Failure, Next
+from tollbook.hosting.runtime.streaming_api import RuntimeApi
+
+Result = TypeVar("Result")
+Message = MutableMapping[str, Any]
+App = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Coroutine[Any, Any, None]
+]
+"""An ASGI app."""
+
+_log: Final = logging.getLogger(__name__)
+
+TRACE_ID: Final = "_X_AMZN_TRACE_ID"
+"""Where AWS's SDKs look for it: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html"""
+_WIND_UP: Final = (4.0, 0.25)
+"""Before the end, in seconds, or as a part of what is left if that is less: when the app should have ended."""
+_HARD_STOP: Final = (1.0, 0.1)
+"""The same: when what still runs is cancelled."""
+_CLEANING_S: Final = 0.3  # for what was cancelled
+
+
+class CannotStart(Exception):
+    """The app's lifespan says that it cannot start."""
+
+
+async def run(app: App, address: str, *, is_buffered: bool | None = None) -> None:
+    """Serves invocations until the process is told to stop.
+
+    Args:
+        address: of the Runtime API.
+        is_buffered: whether answers are sent as one document; None decides by what each event shows.
+
+    Raises:
+        CannotStart: the app cannot; nothing was asked for yet.
+        Unusable: the Runtime API is not there any more.
+    """
+    api = RuntimeApi(address)
+    try:
+        async with _lifespan(app) as state:
+            snapshot.wait(os.environ, address)
+            stop = _told_to_stop()
+            while (came := await _first(api.next(), stop)) is not None:
+                invocation, event = came
+                await _Work(app, api, invocation, state, is_buffered).serve(event)
+    finally:
+        api.close()
+
+
+async def _first(wanted: Coroutine[Any, Any, Result], stop: asyncio.Future[None]) -> Result | None:
+    """What `wanted` gives; None, if the process is told to stop before that."""
+    waiting = asyncio.create_task(wanted)
+    await asyncio.wait((waiting, stop), return_when=asyncio.FIRST_COMPLETED)
+    if waiting.done():
+        return waiting.result()
+    waiting.cancel()
+    return None
+
+
+def _told_to_stop() -> asyncio.Future[None]:
+    """Done at SIGTERM, which Lambda sends to a process that has extensions, before it ends it.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown
+    """
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[None] = loop.create_future()
+    loop.add_signal_handler(signal.SIGTERM, told.cancel)
+    return told
+
+
+@asynccontextmanager
+async def _lifespan(app: App) -> AsyncIterator[dict[str, Any]]:
+    """The app's lifespan, if it has one: https://asgi.readthedocs.io/en/latest/specs/lifespan.html
+
+    Raises:
+        CannotStart: the app says that it cannot.
+    """
+    state: dict[str, Any] = {}
+    inbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    said: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+
+    async def live() -> None:
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}, inbox.get, said.put)
+
+    async def next_word(living: asyncio.Task[None]) -> MutableMapping[str, Any] | None:
+        """What the app says next; None if it says nothing more."""
+        word = asyncio.create_task(said.get())
+        await asyncio.wait((word, living), return_when=asyncio.FIRST_COMPLETED)
+        if not said.empty():
+            await asyncio.wait((word,))
+        if word.done():
+            return word.result()
+        word.cancel()
+        return None
+
+    living = asyncio.create_task(live())
+    await inbox.put({"type": "lifespan.startup"})
+    word = await next_word(living)
+    if word is not None and word["type"] == "lifespan.startup.failed":
+        raise CannotStart(word.get("message") or "The app's lifespan failed to start.")
+    try:
+        yield state
+    finally:
+        if word is None:
+            # It knows no lifespan, as ASGI lets it say by an exception.
+            await asyncio.wait((living,))
+            living.exception()
+        else:
+            await inbox.put({"type": "lifespan.shutdown"})
+            await next_word(living)
+            living.cancel()
+
+
+class _Work:
+    """One invocation."""
+
+    def __init__(
+        self, app: App, api: RuntimeApi, invocation: Next, state: dict[str, Any], is_buffered: bool | None
+    ) -> None:
+        self._app, self._api, self._invocation = app, api, invocation
+        self._state, self._is_buffered = state, is_buffered
+        left_s = invocation.deadline_ms / 1000 - time.time()
+        self._end = asyncio.get_running_loop().time() + left_s
+        self._deadline = self._end - min(_WIND_UP[0], left_s * _WIND_UP[1])
+        self._hard_stop = self._end - min(_HARD_STOP[0], left_s * _HARD_STOP[1])
+        self._beside: set[asyncio.Task[Any]] = set()
+
+    async def serve(self, event: bytes) -> None:
+        """Answers it; returns when nothing of it is at work any more."""
+        _hand_on(self._invocation.trace_id)
+        try:
+            request = events.read_event(msgspec.json.decode(event))
+        except (events.UnknownEvent, msgspec.DecodeError) as fault:
+            _log.warning("an event was refused", extra={"reason": type(fault).__name__})
+            sentence = str(fault) if isinstance(fault, events.UnknownEvent) else "The event is no JSON."
+            await self._api.fail(self._invocation.id, Failure("Function.UnknownEvent", sentence))
+            return
+        exchange = self._exchange(request)
+        task = asyncio.create_task(self._run(request, exchange))
+        await self._until_hard_stop(task)
+        await exchange.finish(_failure_of(task), max(self._end - asyncio.get_running_loop().time(), _CLEANING_S))
+        while self._beside:
+            await self._until_hard_stop(*self._beside)
+
+    def _exchange(self, request: events.HttpRequest) -> Exchange:
+        is_buffered = not request.can_stream if self._is_buffered is None else self._is_buffered
+        kind = Buffered if is_buffered else Streaming
+        return kind(self._api, self._invocation.id, request)
+
+    async def _run(self, request: events.HttpRequest, exchange: Exchange) -> None:
+        scope = request.scope
+        scope["state"] = self._state.copy()
+        scope["aws.context"] = LambdaContext(self._invocation, os.environ)
+        scope["extensions"] = {INVOCATION: Invocation(self._invocation.id, self._deadline, self._wait_until)}
+        await self._app(scope, exchange.receive, exchange.send)
+
+    def _wait_until(self, task: asyncio.Task[Any]) -> None:
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    async def _until_hard_stop(self, *tasks: asyncio.Task[Any]) -> None:
+        """Waits for `tasks`; what still runs at the hard stop is cancelled, and given little time for it."""
+        left_s = self._hard_stop - asyncio.get_running_loop().time()
+        _, late = await asyncio.wait(tasks, timeout=max(left_s, 0))
+        if late:
+            _log.error("the function's time is up", extra={"invocation": self._invocation.id})
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late, timeout=_CLEANING_S)
+            self._beside.difference_update(late)
+
+
+def _hand_on(trace_id: str) -> None:
+    if trace_id:
+        os.environ[TRACE_ID] = trace_id
+    else:
+        os.environ.pop(TRACE_ID, None)
+
+
+def _failure_of(task: asyncio.Task[None]) -> Failure | None:
+    """Why an app gave no whole answer, if it did not; the log has more."""
+    if not task.done() or task.cancelled():
+        return Failure("Function.Deadline", "The function's time was up before its answer was whole.")
+    fault = task.exception()
+    if fault is None:
+        return None
+    _log.error("the app failed", exc_info=fault)
+    return Failure("Function.AppFailed", "The app failed; its log says more.")

@@ -5,8 +5,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -16,14 +15,10 @@ from tollbook.hosting.runtime import events, snapshot
 from tollbook.hosting.runtime.context import LambdaContext
 from tollbook.hosting.runtime.exchange import Buffered, Exchange, Streaming
 from tollbook.hosting.runtime.framing import Failure, Next
+from tollbook.hosting.runtime.lifespan import App, lifespan
 from tollbook.hosting.runtime.streaming_api import RuntimeApi
 
 Result = TypeVar("Result")
-Message = MutableMapping[str, Any]
-App = Callable[
-    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Coroutine[Any, Any, None]
-]
-"""An ASGI app."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -34,10 +29,6 @@ _WIND_UP: Final = (4.0, 0.25)
 _HARD_STOP: Final = (1.0, 0.1)
 """The same: when what still runs is cancelled."""
 _CLEANING_S: Final = 0.3  # for what was cancelled
-
-
-class CannotStart(Exception):
-    """The app's lifespan says that it cannot start."""
 
 
 async def run(app: App, address: str, *, is_buffered: bool | None = None) -> None:
@@ -53,7 +44,7 @@ async def run(app: App, address: str, *, is_buffered: bool | None = None) -> Non
     """
     api = RuntimeApi(address)
     try:
-        async with _lifespan(app) as state:
+        async with lifespan(app) as state:
             snapshot.wait(os.environ, address)
             stop = _told_to_stop()
             while (came := await _first(api.next(), stop)) is not None:
@@ -84,49 +75,6 @@ def _told_to_stop() -> asyncio.Future[None]:
     return told
 
 
-@asynccontextmanager
-async def _lifespan(app: App) -> AsyncIterator[dict[str, Any]]:
-    """The app's lifespan, if it has one: https://asgi.readthedocs.io/en/latest/specs/lifespan.html
-
-    Raises:
-        CannotStart: the app says that it cannot.
-    """
-    state: dict[str, Any] = {}
-    inbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    said: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
-
-    async def live() -> None:
-        await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}, inbox.get, said.put)
-
-    async def next_word(living: asyncio.Task[None]) -> MutableMapping[str, Any] | None:
-        """What the app says next; None if it says nothing more."""
-        word = asyncio.create_task(said.get())
-        await asyncio.wait((word, living), return_when=asyncio.FIRST_COMPLETED)
-        if not said.empty():
-            await asyncio.wait((word,))
-        if word.done():
-            return word.result()
-        word.cancel()
-        return None
-
-    living = asyncio.create_task(live())
-    await inbox.put({"type": "lifespan.startup"})
-    word = await next_word(living)
-    if word is not None and word["type"] == "lifespan.startup.failed":
-        raise CannotStart(word.get("message") or "The app's lifespan failed to start.")
-    try:
-        yield state
-    finally:
-        if word is None:
-            # It knows no lifespan, as ASGI lets it say by an exception.
-            await asyncio.wait((living,))
-            living.exception()
-        else:
-            await inbox.put({"type": "lifespan.shutdown"})
-            await next_word(living)
-            living.cancel()
-
-
 class _Work:
     """One invocation."""
 
@@ -135,7 +83,7 @@ class _Work:
     ) -> None:
         self._app, self._api, self._invocation = app, api, invocation
         self._state, self._is_buffered = state, is_buffered
-        left_s = invocation.deadline_ms / 1000 - time.time()
+        left_s = max(0, invocation.deadline_ms / 1000 - time.time())
         self._end = asyncio.get_running_loop().time() + left_s
         self._deadline = self._end - min(_WIND_UP[0], left_s * _WIND_UP[1])
         self._hard_stop = self._end - min(_HARD_STOP[0], left_s * _HARD_STOP[1])
@@ -146,9 +94,9 @@ class _Work:
         _hand_on(self._invocation.trace_id)
         try:
             request = events.read_event(msgspec.json.decode(event))
-        except (events.UnknownEvent, msgspec.DecodeError) as fault:
+        except (events.UnknownEvent, msgspec.DecodeError, RecursionError) as fault:
             _log.warning("an event was refused", extra={"reason": type(fault).__name__})
-            sentence = str(fault) if isinstance(fault, events.UnknownEvent) else "The event is no JSON."
+            sentence = str(fault) if isinstance(fault, events.UnknownEvent) else "The event cannot be read."
             await self._api.fail(self._invocation.id, Failure("Function.UnknownEvent", sentence))
             return
         exchange = self._exchange(request)

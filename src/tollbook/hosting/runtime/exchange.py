@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from tollbook.hosting.runtime import framing
 from tollbook.hosting.runtime.events import HttpRequest, buffered
-from tollbook.hosting.runtime.framing import Failure, TooLarge
+from tollbook.hosting.runtime.framing import Failure, TooLarge, Unusable
 from tollbook.hosting.runtime.streaming_api import RuntimeApi, Streamed
 
 Message = MutableMapping[str, Any]
@@ -145,5 +145,9 @@ class Buffered(_Request):
         if not self._is_whole or failure is not None:
             self._parts = [self._replace(failure)]
         status, headers = self._start["status"], self._start.get("headers", ())
-        async with asyncio.timeout(within_s):
-            await self._api.answer(self._id, buffered(status, headers, b"".join(self._parts), is_rest=self._is_rest))
+        document = buffered(status, headers, b"".join(self._parts), is_rest=self._is_rest)
+        try:
+            async with asyncio.timeout(within_s):
+                await self._api.answer(self._id, document)
+        except TimeoutError:
+            raise Unusable("The Runtime API takes no answer.") from None

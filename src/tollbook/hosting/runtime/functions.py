@@ -46,5 +46,5 @@ def _answer(handler: Handler, invocation: Next, event: bytes) -> bytes | Failure
         given = handler(json.loads(event), LambdaContext(invocation, os.environ))
         return json.dumps(given, allow_nan=False).encode()
     except Exception as fault:
-        _log.debug("the handler raised", extra={"reason": type(fault).__name__})
+        _log.info("the handler raised", exc_info=fault)
         return Failure(type(fault).__name__, str(fault))

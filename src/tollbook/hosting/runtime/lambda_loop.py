@@ -46,7 +46,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         _log.error(str(fault))
         return 1
     except Exception as fault:
-        _log.error("the function cannot start", extra={"reason": _sentence(fault)}, exc_info=fault)
+        _log.error("the function cannot run", extra={"reason": _sentence(fault)}, exc_info=fault)
         with suppress(Unusable):
             RuntimeApi(address).fail_init(Failure("Runtime.InitFailed", _sentence(fault)))
         return getattr(fault, "exit_code", 1)
@@ -98,6 +98,8 @@ def load(name: str) -> Callable[..., Any]:
     gc.enable()
     if not callable(target) or _parameters(target) not in (_FUNCTION, _APP):
         raise UsageError(f"'{name}' is neither an ASGI app nor a function of an event and a context.")
+    if _parameters(target) == _FUNCTION and inspect.iscoroutinefunction(target):
+        raise UsageError(f"'{name}' is an async function. What takes an event and a context must be none.")
     return target
 
 

@@ -8,6 +8,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -27,6 +28,18 @@ starts = 0
 async def wait_for(name: str) -> None:
     while not (HERE / name).exists():
         await asyncio.sleep(0.02)
+
+
+async def work_on() -> None:
+    """Whatever it is told."""
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(1)
+
+
+async def work_until(name: str) -> None:
+    await wait_for(name)
+    note("has-worked")
 
 
 def note(name: str, text: str = "") -> None:
@@ -92,9 +105,13 @@ async def app(scope: Mapping[str, Any], receive: Callable[[], Any], send: Send) 
         case ["works", "on", name]:
             invocation = invocation_of(scope)
             assert invocation is not None
-            invocation.wait_until(asyncio.create_task(wait_for(name)))
+            invocation.wait_until(asyncio.create_task(work_on() if name == "always" else work_until(name)))
             await begin()
             await say(b"answered", more=False)
+        case ["answers", "when", name]:
+            await wait_for(name)
+            await begin()
+            await say(b"at last", more=False)
         case ["hears", "who", "left"]:
             await begin()
             await say(b"begun ")

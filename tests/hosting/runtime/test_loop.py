@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -65,10 +66,16 @@ async def invoked(function: Function, sent: bytes, trace_id: str = "") -> Invoca
     return await function.invoke(sent, trace_id)
 
 
+async def end(invocation: Invocation) -> None:
+    """Waits until the process is done with it."""
+    async with asyncio.timeout(PATIENCE_S * 2):
+        await invocation.over.wait()
+
+
 async def asked(function: Function, path: str, body: bytes = b"", **changes: Any) -> tuple[dict[str, Any], bytes]:
     invocation = await invoked(function, event(path, body, **changes))
     answer = parted(await invocation.whole())
-    await invocation.over.wait()
+    await end(invocation)
     return answer
 
 
@@ -77,7 +84,7 @@ async def failed(function: Function, path: str) -> tuple[Invocation, FunctionErr
     invocation = await invoked(function, event(path))
     with pytest.raises(FunctionError) as failure:
         await invocation.whole()
-    await invocation.over.wait()
+    await end(invocation)
     return invocation, failure.value
 
 
@@ -143,14 +150,15 @@ async def test_an_invocation_lasts_until_its_work_has_ended(tmp_path: Path) -> N
     async with looping(tmp_path) as function:
         invocation = await invoked(function, event("/works/on/done"))
         assert parted(await invocation.whole())[1] == b"answered"
-        assert not invocation.over.is_set()
         (tmp_path / "done").touch()
-        await invocation.over.wait()
+        await end(invocation)
+        assert (tmp_path / "has-worked").exists()  # for now the process is stopped
 
 
 async def test_work_that_never_ends_is_stopped_at_the_deadline(tmp_path: Path) -> None:
     async with looping(tmp_path, timeout_s=2) as function:
         assert (await asked(function, "/works/on/never"))[1] == b"answered"
+        assert (await asked(function, "/works/on/always"))[1] == b"answered"  # and is left to itself
         assert (await asked(function, "/echo", b"still here"))[1] == b"still here"
         assert function.deaths == 0
 
@@ -160,7 +168,7 @@ async def test_the_app_hears_of_a_client_that_left(tmp_path: Path) -> None:
         invocation = await invoked(function, event("/hears/who/left"))
         assert parted(await anext(invocation.parts()))[1] == b"begun "
         invocation.leave()
-        await invocation.over.wait()
+        await end(invocation)
         assert (tmp_path / "left").read_text() == "http.disconnect"
         assert (await asked(function, "/echo", b"still here"))[1] == b"still here"
 
@@ -180,7 +188,7 @@ async def test_an_event_that_is_no_request_is_an_error(tmp_path: Path, sent: byt
             await invocation.whole()
         assert failure.value.kind == "Function.UnknownEvent"
         assert failure.value.message.startswith("The event ")
-        await invocation.over.wait()
+        await end(invocation)
         assert (await asked(function, "/echo", b"still here"))[1] == b"still here"
 
 
@@ -314,3 +322,45 @@ async def test_where_there_is_no_runtime_api_the_loop_says_so(tmp_path: Path) ->
         _, told = await asyncio.wait_for(process.communicate(), PATIENCE_S * 3)
         assert process.returncode == code
         assert ("127.0.0.1:1" if given else "AWS_LAMBDA_RUNTIME_API") in json.loads(told)["event"]
+
+
+async def test_a_runtime_api_that_ends_every_connection_is_asked_over_a_new_one(tmp_path: Path) -> None:
+    answers: asyncio.Queue[bytes] = asyncio.Queue()
+    events = iter([event("/answers/when/told"), event("/echo", b"second")])
+
+    served: set[asyncio.Task[None] | None] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.add(asyncio.current_task())
+        head = b""
+        while not head.endswith(b"\r\n\r\n") and not reader.at_eof():
+            head += await reader.readline()
+        if head.startswith(b"POST"):
+            answers.put_nowait(await reader.readuntil(b"\r\n0\r\n\r\n"))
+            writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+        elif (sent := next(events, None)) is not None:
+            deadline = int(time.time() + 60) * 1000
+            told = f"Lambda-Runtime-Aws-Request-Id: 1\r\nLambda-Runtime-Deadline-Ms: {deadline}"
+            writer.write(f"HTTP/1.1 200 OK\r\n{told}\r\nContent-Length: {len(sent)}\r\n\r\n".encode() + sent)
+        else:
+            await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        (tmp_path / "told").touch()  # when the process can know that the connection has ended
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        address = "{}:{}".format(*server.sockets[0].getsockname())
+        process = await asyncio.create_subprocess_exec(
+            *LOOP,
+            "tests.hosting.runtime.behaving:app",
+            cwd=ROOT,
+            env={**os.environ, "NOTES": str(tmp_path), "AWS_LAMBDA_RUNTIME_API": address},
+        )
+        try:
+            async with asyncio.timeout(PATIENCE_S * 3):
+                assert b"at last" in await answers.get()
+                assert b"second" in await answers.get()
+        finally:
+            process.terminate()
+            assert await process.wait() == 0
+            await asyncio.gather(*filter(None, served))

@@ -26,9 +26,10 @@ TRACE_ID: Final = "_X_AMZN_TRACE_ID"
 """Where AWS's SDKs look for it: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html"""
 _WIND_UP: Final = (4.0, 0.25)
 """Before the end, in seconds, or as a part of what is left if that is less: when the app should have ended."""
-_HARD_STOP: Final = (1.0, 0.1)
+_HARD_STOP: Final = (1.0, 0.15)
 """The same: when what still runs is cancelled."""
-_CLEANING_S: Final = 0.3  # for what was cancelled
+_CLEANING: Final = 0.3
+"""Which part of the time after the hard stop is given to what was cancelled."""
 
 
 async def run(app: App, address: str, *, is_buffered: bool | None = None) -> None:
@@ -87,6 +88,7 @@ class _Work:
         self._end = asyncio.get_running_loop().time() + left_s
         self._deadline = self._end - min(_WIND_UP[0], left_s * _WIND_UP[1])
         self._hard_stop = self._end - min(_HARD_STOP[0], left_s * _HARD_STOP[1])
+        self._cleaning_s = (self._end - self._hard_stop) * _CLEANING
         self._beside: set[asyncio.Task[Any]] = set()
 
     async def serve(self, event: bytes) -> None:
@@ -102,7 +104,7 @@ class _Work:
         exchange = self._exchange(request)
         task = asyncio.create_task(self._run(request, exchange))
         await self._until_hard_stop(task)
-        await exchange.finish(_failure_of(task), max(self._end - asyncio.get_running_loop().time(), _CLEANING_S))
+        await exchange.finish(_failure_of(task), max(self._end - asyncio.get_running_loop().time(), self._cleaning_s))
         while self._beside:
             await self._until_hard_stop(*self._beside)
 
@@ -130,7 +132,7 @@ class _Work:
             _log.error("the function's time is up", extra={"invocation": self._invocation.id})
             for task in late:
                 task.cancel()
-            await asyncio.wait(late, timeout=_CLEANING_S)
+            await asyncio.wait(late, timeout=self._cleaning_s)
             self._beside.difference_update(late)
 
 

@@ -155,12 +155,9 @@ class Streamed:
         await self._flush()
 
     async def accepted(self, within_s: float) -> bool:
-        """Whether the API took the response, as it says once it has all of it; else the connection is given up."""
+        """Whether the API took the response, as it says once it has all of it."""
         await asyncio.wait((self.ended,), timeout=within_s)
         status = self.ended.result() if self.ended.done() else 0
-        if status != _ACCEPTED:
-            self.ended.cancel()
-            self._line.close()
         if status >= framing.BROKEN:
             raise Unusable(f"The Runtime API answered {status}.")
         return status == _ACCEPTED

@@ -80,7 +80,7 @@ class Tally:
         self._rows: dict[_Key, _Counts] = {}
         self._folded: dict[str | None, str] = {}
         needed = query.needed
-        self._fold = _fold_of(query)
+        self._fold = fold_of(query)
         self._unseen_tier = UNSEEN if "tier" in needed else ""
         self._asked = tuple(name for name in _ASKED if name in needed)
         self._fields_of = attrgetter("modelId", "region", *(_ASKED[name] for name in self._asked))
@@ -308,8 +308,8 @@ class Counted(msgspec.Struct):
         yield from self.others
 
 
-def _fold_of(query: Query) -> Callable[[str | None], str] | None:
-    """What makes of an ARN what rows tell of who called."""
+def fold_of(query: Query) -> Callable[[str | None], str] | None:
+    """What makes of an ARN what rows tell of who called; None where they tell nothing."""
     sight, needed = query.sight, query.needed
     if "session" not in needed:
         return principal_of if "principal" in needed else None

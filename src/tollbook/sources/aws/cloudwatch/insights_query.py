@@ -22,7 +22,7 @@ The text holds nothing that a caller wrote but keys of request metadata, which a
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -34,8 +34,8 @@ from tollbook.core.text import printable
 from tollbook.sources.reading import Stretch
 from tollbook.spend.ledger import needs_quarters
 from tollbook.spend.model import Named, model_of
-from tollbook.spend.principal import principal_of, session_of
 from tollbook.spend.query import Query
+from tollbook.spend.tally import fold_of
 from tollbook.spend.usage import CONTEXT_STEPS, UNSEEN, RowKey, Trait, Usage, UsageRow
 
 ABSENT: Final = "(none)"
@@ -283,7 +283,7 @@ def told(rows: Sequence[Row], query: Query, names: Mapping[str, Named]) -> Told:
 
 
 def _usage_rows(rows: Iterable[Row], query: Query, names: Mapping[str, Named]) -> Iterator[UsageRow]:
-    fold = _fold_of(query)
+    fold = fold_of(query)
     for row in rows:
         if not row.get("k_model"):
             continue
@@ -316,21 +316,6 @@ def _usage_rows(rows: Iterable[Row], query: Query, names: Mapping[str, Named]) -
         else:
             more = (_count(row, name) for name in ("s_hour", "n_read", "n_write", "n_both"))
             yield UsageRow(key, Usage(_count(row, "n"), 0, *counts, *more), _traits(row, tier, is_openai))
-
-
-def _fold_of(query: Query) -> Callable[[str | None], str] | None:
-    """What makes of an ARN what rows tell of who called; whoever is not seen is nobody, as in `spend.tally`."""
-    sight, needed = query.sight, query.needed
-    if "session" not in needed:
-        return principal_of if "principal" in needed else None
-    if sight.is_all or sight.tags:
-        return session_of
-
-    def seen(arn: str | None) -> str:
-        who = session_of(arn)
-        return who if sight.sees(who, {}) else ""
-
-    return seen
 
 
 _WITHOUT_TIER: Final = frozenset({"InvokeModel", "InvokeModelWithResponseStream", None, ""})

@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+LOCK := $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help demo test check lint types layers conformance fuzz bench gate-bench auth-bench client-bench cloudwatch-bench agreement soak lock prices sample clean
 
@@ -63,8 +64,10 @@ soak: $(INSTALLED)  ## 100,000 sessions opened and ended: what is left of them
 	@$(BIN)/python bench/soak.py
 
 lock: $(INSTALLED)  ## pins the newest versions, with hashes and without addresses
-	@$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header pyproject.toml --group dev -o requirements/dev.txt
+	@$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	@$(LOCK) pyproject.toml --constraints requirements/dev.txt -o requirements/image.txt
+	@$(LOCK) --group build --constraints requirements/dev.txt -o requirements/build.txt
+	@$(LOCK) --group emulator --no-deps -o requirements/emulator.txt
 	@cd tests/conformance && ../../$(BIN)/npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved \
 		--no-audit --no-fund --silent
 
@@ -74,10 +77,12 @@ sample: $(INSTALLED)  ## makes the sample logs anew
 clean:  ## removes what the targets made
 	@rm -rf $(VENV) tests/conformance/node_modules dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(INSTALLED): requirements/dev.txt pyproject.toml
+$(INSTALLED): requirements/dev.txt requirements/emulator.txt pyproject.toml
 	@echo "Setting up $(VENV) …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tollbook needs Python 3.11 or newer: make PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+		--dest $(VENV)/emulator -r requirements/emulator.txt
 	@touch $@

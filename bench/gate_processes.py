@@ -1,6 +1,7 @@
 """Servers in processes of their own, and what `/proc` says of them."""
 
 import asyncio
+import ctypes
 import os
 import re
 import socket
@@ -71,7 +72,7 @@ class Running:
         return sum(map(_cpu_s, _tree(self.process.pid)))
 
     def rss_mb(self) -> float:
-        return sum(map(_rss_kb, _tree(self.process.pid))) / 1024
+        return sum(map(memory_mb, _tree(self.process.pid)))
 
     async def answer(self) -> None:
         """Waits for the first `initialize` that it answers."""
@@ -121,9 +122,21 @@ def _cpu_s(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICKS
 
 
-def _rss_kb(pid: int) -> int:
+def memory_mb(pid: int, field: str = "VmRSS") -> float:
+    """What is resident of a process; with `VmHWM`, the most that ever was."""
     words = _words(Path(f"/proc/{pid}/status"))
-    return int(words[words.index("VmRSS:") + 1])
+    return int(words[words.index(f"{field}:") + 1]) / 1024
+
+
+def cpu_clock(pid: int) -> int:
+    """The clock of a process's user and system time, for `time.clock_gettime`: in nanoseconds, where `/proc` has ticks.
+
+    Source: https://man7.org/linux/man-pages/man3/clock_getcpuclockid.3.html
+    """
+    clock = ctypes.c_int()
+    if fault := ctypes.CDLL(None).clock_getcpuclockid(pid, ctypes.byref(clock)):
+        raise OSError(fault, os.strerror(fault))
+    return clock.value
 
 
 def write_into_readme(name: str, lines: Sequence[str]) -> None:

@@ -1,5 +1,4 @@
 """The same server with a login: uvicorn --app-dir examples guarded_server:app --no-proxy-headers --http h11
-
 On AWS Lambda: python -m tollbook.hosting.runtime.lambda_loop guarded_server:app
 """
 

@@ -76,6 +76,10 @@ class RoundRobin:
             with suppress(ConnectionError):
                 await to_client.wait_closed()
 
+    def passed_on(self, head: bytes) -> bytes:
+        """What a backend is sent of a request's head."""
+        return head
+
     async def _forward(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         head = await client.readuntil(b"\r\n\r\n")
         backend = self.backends[self.requests.total() % len(self.backends)]
@@ -86,7 +90,7 @@ class RoundRobin:
             to_client.write(BAD_GATEWAY)
             return
         try:
-            to_backend.write(_last_of_its_connection(head))
+            to_backend.write(self.passed_on(_last_of_its_connection(head)))
             async with asyncio.TaskGroup() as both_ways:
                 request = both_ways.create_task(_copy(client, to_backend))
                 result = both_ways.create_task(_copy(answer, to_client))

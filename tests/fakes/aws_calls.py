@@ -117,6 +117,9 @@ class AwsCalls:
                 return [f"arn:aws:athena:{region}:{self._account}:workgroup/{group}"]
             case "bedrock":
                 return [params[name] for name in _BEDROCK_ARNS if name in params]
+            case "dynamodb":
+                tables = [params["TableName"]] if "TableName" in params else list(params["RequestItems"])
+                return [f"arn:aws:dynamodb:{region}:{self._account}:table/{table}" for table in tables]
             case "sts":
                 return [params["RoleArn"]] if "RoleArn" in params else []
         return []

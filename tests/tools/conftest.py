@@ -2,6 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fakes.buckets import bucket as bucket
+from tests.fakes.buckets import buckets_server as buckets_server
 from tests.fakes.cloudwatch_logs import Logs, cloudwatch_logs
 
 

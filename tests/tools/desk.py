@@ -16,7 +16,7 @@ from tollbook import tools
 from tollbook.app.questions import FileAsker
 from tollbook.core.caller import Caller, set_caller
 from tollbook.core.settings import read_values
-from tollbook.core.stores import Store
+from tollbook.core.stores import Blobs, Clock, Store
 from tollbook.hosting.stores import open_store
 from tollbook.tools.sight import SIGHT_SETTINGS, SightRules
 
@@ -45,14 +45,20 @@ def served(
     settings: tools.Settings = QUICK,
     now: Callable[[], datetime] = lambda: NOW,
     asker: tools.Asker | None = None,
+    open_blobs: Callable[[Clock], Blobs] | None = None,
 ) -> MCPServer[Any]:
-    """A server that reads `sources`."""
+    """A server that reads `sources`.
+
+    Args:
+        open_blobs: opens what takes pages of whole results, if that is another place than the store.
+    """
 
     def clock() -> float:
         return now().timestamp()
 
     kept, answers = open_store("memory", clock) if store is None else store, asker or FileAsker(sources)
-    return tools.build(answers, kept, settings=settings, now=now, clock=clock, version="1.2.3")
+    blobs = None if open_blobs is None else open_blobs(clock)
+    return tools.build(answers, kept, blobs=blobs, settings=settings, now=now, clock=clock, version="1.2.3")
 
 
 async def called(server: MCPServer[Any], tool: str = TOOL, era: str = ERAS[0], **arguments: Any) -> CallToolResult:

@@ -3,22 +3,33 @@
 import csv
 import io
 import json
+import re
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import jsonschema
 import pytest
 from mcp import Client, MCPError
 from mcp.server import MCPServer
 from mcp_types import ResourceLink, TextResourceContents
 
+from tests.fakes.buckets import BUCKET, hanging_bucket
 from tests.logs import Ask, call, write
-from tests.tools.desk import ERAS, NOW, SAMPLE, TOOL, called, calling_as, printed, reported, ruled, served, text_of
+from tests.tools import desk
+from tests.tools.desk import ERAS, NOW, SAMPLE, TOOL, called, calling_as, printed, reported, ruled, text_of
 from tollbook import tools
+from tollbook.core.caller import Caller
+from tollbook.core.stores import Clock, Record
 from tollbook.hosting.stores import open_store
+from tollbook.hosting.stores.memory import MemoryStore
+from tollbook.hosting.stores.s3 import S3Blobs
 
 pytestmark = pytest.mark.anyio
+Served = Callable[..., MCPServer[Any]]
 SCHEMA = json.loads((Path(__file__).parent.parent.parent / "docs" / "report-schema.json").read_text())
 MOST_BYTES = 512 << 10
 
@@ -37,6 +48,20 @@ def long_log(tmp_path_factory: pytest.TempPathFactory) -> str:
         for number in range(4000)
     )
     return write(path, *records)
+
+
+@pytest.fixture(params=["among the records", "in a bucket"])
+async def served(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
+    """Makes servers that keep whole results in one place or in the other."""
+    opened: list[S3Blobs] = []
+
+    def open_blobs(clock: Clock) -> S3Blobs:
+        opened.append(S3Blobs(BUCKET, "whole/", clock, request.getfixturevalue("bucket")))
+        return opened[-1]
+
+    yield desk.served if request.param == "among the records" else partial(desk.served, open_blobs=open_blobs)
+    for blobs in opened:
+        await blobs.aclose()
 
 
 async def linked(server: MCPServer[Any], era: str = ERAS[0], **arguments: Any) -> dict[str, ResourceLink]:
@@ -64,7 +89,9 @@ async def pages(server: MCPServer[Any], uri: str, era: str = ERAS[0]) -> list[Te
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_the_pages_of_json_rejoin_to_what_the_command_line_prints(ask: Ask, long_log: str, era: str) -> None:
+async def test_the_pages_of_json_rejoin_to_what_the_command_line_prints(
+    served: Served, ask: Ask, long_log: str, era: str
+) -> None:
     server = served(long_log)
     found = await pages(server, (await linked(server, era))["json"].uri, era)
     documents = [json.loads(each.text) for each in found]
@@ -81,7 +108,7 @@ async def test_the_pages_of_json_rejoin_to_what_the_command_line_prints(ask: Ask
     assert all(document == expected for document in documents)
 
 
-async def test_the_pages_of_csv_rejoin_to_what_the_command_line_prints(ask: Ask, long_log: str) -> None:
+async def test_the_pages_of_csv_rejoin_to_what_the_command_line_prints(served: Served, ask: Ask, long_log: str) -> None:
     server = served(long_log)
     link = (await linked(server, group_by="principal,model"))["csv"]
     found = await pages(server, link.uri)
@@ -97,7 +124,7 @@ async def test_the_pages_of_csv_rejoin_to_what_the_command_line_prints(ask: Ask,
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_short_result_is_one_page_in_both_formats(ask: Ask, era: str) -> None:
+async def test_a_short_result_is_one_page_in_both_formats(served: Served, ask: Ask, era: str) -> None:
     server = served(SAMPLE)
     links = await linked(server, era, days=14, group_by="tag:team")
     document = json.loads((await page(server, links["json"].uri, era)).text)
@@ -107,13 +134,13 @@ async def test_a_short_result_is_one_page_in_both_formats(ask: Ask, era: str) ->
     assert table.splitlines() == printed(ask, SAMPLE, "--by", "tag:team", days=14, form="csv").out.splitlines()
 
 
-async def test_a_result_without_groups_is_a_page_too(tmp_path: Path) -> None:
+async def test_a_result_without_groups_is_a_page_too(served: Served, tmp_path: Path) -> None:
     server = served(write(tmp_path / "log.jsonl", call()))
     document = json.loads((await page(server, (await linked(server, principal="nobody"))["json"].uri)).text)
     assert document["groups"] == []
 
 
-async def test_the_structured_content_names_the_same_pages() -> None:
+async def test_the_structured_content_names_the_same_pages(served: Served) -> None:
     server = served(SAMPLE)
     result = await called(server, days=14)
     whole = (result.structured_content or {})["whole"]
@@ -129,7 +156,7 @@ async def refused(server: MCPServer[Any], uri: str) -> tuple[int, str]:
     return fault.value.error.code, fault.value.error.message
 
 
-async def test_another_caller_is_told_the_same_as_if_there_were_nothing() -> None:
+async def test_another_caller_is_told_the_same_as_if_there_were_nothing(served: Served) -> None:
     server = served(SAMPLE, settings=ruled(SEES_ALL="anyone"))
     with calling_as("ann"):
         uri = (await linked(server))["json"].uri
@@ -154,7 +181,7 @@ async def test_another_caller_is_told_the_same_as_if_there_were_nothing() -> Non
         lambda uri: uri.replace(".json", "x.json"),
     ],
 )
-async def test_a_page_that_is_none_is_not_found(change: Any) -> None:
+async def test_a_page_that_is_none_is_not_found(served: Served, change: Any) -> None:
     server = served(SAMPLE)
     uri = (await linked(server))["json"].uri
     code, message = await refused(server, change(uri))
@@ -162,7 +189,7 @@ async def test_a_page_that_is_none_is_not_found(change: Any) -> None:
     assert "ask the question again" in message
 
 
-async def test_a_result_can_be_read_until_it_expires() -> None:
+async def test_a_result_can_be_read_until_it_expires(served: Served) -> None:
     now = NOW
     server = served(SAMPLE, now=lambda: now)
     uri = (await linked(server))["csv"].uri
@@ -173,7 +200,7 @@ async def test_a_result_can_be_read_until_it_expires() -> None:
     assert (code, "ask the question again" in message) == (-32602, True)
 
 
-async def test_any_instance_reads_what_another_kept(tmp_path: Path) -> None:
+async def test_any_instance_reads_what_another_kept(served: Served, tmp_path: Path) -> None:
     place = f"sqlite:{tmp_path}/store.db"
     one, other = open_store(place, NOW.timestamp), open_store(place, NOW.timestamp)
     uri = (await linked(served(SAMPLE, store=one)))["json"].uri
@@ -185,7 +212,7 @@ async def test_any_instance_reads_what_another_kept(tmp_path: Path) -> None:
 async def test_an_answer_comes_even_if_the_whole_result_cannot_be_kept(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     store = open_store(f"sqlite:{tmp_path}/file/store.db")
-    async with Client(served(SAMPLE, store=store)) as client:
+    async with Client(desk.served(SAMPLE, store=store)) as client:
         schema = next(tool.output_schema for tool in (await client.list_tools()).tools if tool.name == TOOL)
         result = await client.call_tool(TOOL, {"days": 14})
         with pytest.raises(MCPError) as fault:
@@ -200,13 +227,13 @@ async def test_an_answer_comes_even_if_the_whole_result_cannot_be_kept(tmp_path:
     assert fault.value.error.code == -32603
 
 
-async def test_a_result_of_too_many_pages_is_not_kept_and_the_answer_says_why(long_log: str) -> None:
+async def test_a_result_of_too_many_pages_is_not_kept_and_the_answer_says_why(served: Served, long_log: str) -> None:
     result = await called(served(long_log, settings=tools.Settings(most_pages=2)))
     assert "could not be kept: 4,000 groups are too many. Group by less, or filter." in text_of(result)
     assert (result.structured_content or {})["whole"] is None
 
 
-async def test_a_caller_who_has_as_much_kept_as_he_may_still_gets_his_answer(tmp_path: Path) -> None:
+async def test_a_caller_who_has_as_much_kept_as_he_may_still_gets_his_answer(served: Served, tmp_path: Path) -> None:
     store, settings = open_store("memory", lambda: NOW.timestamp()), tools.Settings(most_kept=1)
     server = served(SAMPLE, store=store, settings=ruled(settings, SEES_ALL="anyone"))
     for name in ("ann", "bob"):
@@ -216,3 +243,49 @@ async def test_a_caller_who_has_as_much_kept_as_he_may_still_gets_his_answer(tmp
         result = await called(server, days=14)
     assert "could not be kept: you have as many whole results kept as you may" in text_of(result)
     assert "Total Requests: 443" in text_of(result)
+
+
+class TestInABucket:
+    async def test_the_pages_lie_under_their_owner_by_names_that_nobody_can_guess(self, bucket: Any) -> None:
+        blobs, ann = S3Blobs(BUCKET, "whole/", NOW.timestamp, bucket), Caller("ann", "desk", "https://issuer.example")
+        with calling_as(ann):
+            await linked(desk.served(SAMPLE, settings=ruled(SEES_ALL="anyone"), open_blobs=lambda _: blobs), days=14)
+        await blobs.aclose()
+        (name,) = [found["Key"] for found in bucket.list_objects_v2(Bucket=BUCKET)["Contents"]]
+        assert re.fullmatch(rf"whole/reports/{ann.owner}/[0-9a-f]{{32}}/[A-Za-z0-9_-]{{32}}\.1", name)
+
+    @pytest.mark.parametrize("trouble", ["hangs", "is not there"])
+    async def test_an_answer_comes_even_if_the_bucket(
+        self, bucket: Any, trouble: str, logged: Callable[[], str]
+    ) -> None:
+        with hanging_bucket() as hanging:
+            client, name = (hanging, BUCKET) if trouble == "hangs" else (bucket, "not-there")
+            blobs = S3Blobs(name, "whole/", NOW.timestamp, client, patience_s=0.2)
+            async with Client(desk.served(SAMPLE, open_blobs=lambda _: blobs)) as asking:
+                result = await asking.call_tool(TOOL, {"days": 14})
+                with pytest.raises(MCPError) as fault:
+                    await asking.read_resource(f"tollbook://reports/{'A' * 32}.json")
+            await blobs.aclose()
+        assert "Total Requests: 443" in text_of(result)
+        assert (result.structured_content or {})["whole"] is None
+        sentence = "whole results cannot be reached just now; ask again later"
+        assert f"the whole result could not be kept: {sentence}" in text_of(result)
+        assert (fault.value.error.code, fault.value.error.message) == (-32603, sentence)
+        assert "S3 did not answer within 0.2 s" in logged() or "There is no bucket 'not-there'" in logged()
+
+    async def test_an_answer_does_not_wait_for_a_place_that_is_slow_for_every_page(self, long_log: str) -> None:
+        slow = Slow(NOW.timestamp)
+        settings = tools.Settings(keeping_s=0.1)
+        result = await called(desk.served(long_log, settings=settings, open_blobs=lambda _: slow))
+        assert "the whole result could not be kept: whole results cannot be reached just now" in text_of(result)
+        assert slow.written == 0
+
+
+class Slow(MemoryStore):
+    """Never done with a page."""
+
+    written = 0
+
+    async def put(self, record: Record) -> None:
+        await anyio.sleep_forever()
+        self.written += 1

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tollbook.app.aws_settings import NONE, AwsSettings, cache_folder
+from tollbook.app.aws_settings import NONE, AwsSettings
 from tollbook.app.book import content_of, price_book
+from tollbook.core import measures
 from tollbook.core.errors import SourceError, UsageError
 from tollbook.core.text import printable
 from tollbook.sources.aws.buckets import Table, folders
@@ -87,7 +88,7 @@ class AwsBook:
             settings.listed(), settings.home_region or next(iter(settings.regions), None), session=session
         )
         self._paces = Paces()
-        self._found_names: NameCache = NamesFile(cache_folder() / "names.json")
+        self._found_names: NameCache = NamesFile(settings.cache / "names.json")
         self._kept: KeptDays | None = None
         self._lock = threading.Lock()
 
@@ -138,6 +139,8 @@ class AwsBook:
             Halted: see `Watch`.
         """
         findings = surveyed.read(watch)
+        measures.add("ScannedBytes", sum(scan.bytes for scan in findings.scans), "Bytes")
+        measures.add("ScanDollars", float(sum(scan.usd for scan in findings.scans)))
         book, price_notes = price_book(self._price_file)
         access = self._access.of(asked.subject)
         names, name_notes = self._looked_up(findings, surveyed.names, access, watch)
@@ -222,7 +225,7 @@ class AwsBook:
 
     def _closed_days(self) -> "KeptDays | None":
         with self._lock:
-            where = self._settings.closed_days or f"sqlite:{cache_folder() / 'days.db'}"
+            where = self._settings.closed_days or f"sqlite:{self._settings.cache / 'days.db'}"
             if self._kept is None and where != NONE:
                 self._kept = self._opened(where)
             return self._kept

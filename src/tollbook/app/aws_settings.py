@@ -24,9 +24,11 @@ class AwsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         home_region: the one meant where none is named; empty for that of the profile.
+        cache: the folder where closed days and looked-up names are kept on this machine.
     """
 
     home_region: str
+    cache: Path
 
     regions: tuple[str, ...]
     accounts: str
@@ -62,12 +64,18 @@ class AwsSettings(msgspec.Struct, frozen=True, kw_only=True):
         return read_accounts(text, source, self.bedrock_role_arn)
 
 
-def aws_settings(values: Mapping[str, Any], environment: Mapping[str, str]) -> AwsSettings:
-    """The settings among `values`, as `read_values` gives them."""
+def aws_settings(values: Mapping[str, Any], environment: Mapping[str, str], usual_days: str = "") -> AwsSettings:
+    """The settings among `values`, as `read_values` gives them.
+
+    Args:
+        usual_days: what keeps closed days where nothing is said of them.
+    """
     # boto3 knows the second name only:
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
     home_region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION", "")
-    return AwsSettings(home_region=home_region, **{setting.name: values[setting.name] for setting in AWS_SETTINGS})
+    own = {setting.name: values[setting.name] for setting in AWS_SETTINGS}
+    own["closed_days"] = own["closed_days"] or usual_days
+    return AwsSettings(home_region=home_region, cache=cache_folder(), **own)
 
 
 def cache_folder() -> Path:

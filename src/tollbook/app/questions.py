@@ -10,6 +10,7 @@ import anyio.to_thread
 import msgspec
 
 from tollbook.app.book import content_of, price_book
+from tollbook.core import measures
 from tollbook.core.errors import SourceError, UsageError
 from tollbook.core.text import printable
 from tollbook.sources.discovery import STDIN, log_files
@@ -109,6 +110,7 @@ class FileAsker:
         # One process: a server has threads, and a fork of it might wait for a lock that no one holds there.
         reading = read_found(files, question.query, progress, processes=1, names=names)
         go_on()
+        measures.add("ScannedBytes", words.total, "Bytes")
         notes = (*reading.notes, *price_notes)
         return report_of(reading.counted, question.query, question.by, book, names, notes, _unused(question))
 

@@ -9,11 +9,10 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import anyio
 import anyio.to_thread
@@ -21,27 +20,19 @@ import uvicorn
 from mcp.server import MCPServer
 from uvicorn.supervisors import Multiprocess
 
-from tollbook import __version__, tools
+from tollbook import __version__
 from tollbook.app.connections import PromptProtocol, make_room
-from tollbook.app.login import login_of, saying
-from tollbook.app.questions import FileAsker
+from tollbook.app.login import saying
+from tollbook.app.server import asker_of, hosted, server
 from tollbook.app.settings import SETTINGS, ServerSettings, read_local_settings, read_settings
 from tollbook.app.telemetry import export_spans
 from tollbook.core.errors import SourceError, why
-from tollbook.core.stores import Store
 from tollbook.core.text import printable
-from tollbook.hosting import HostSettings, host
 from tollbook.hosting.app import Host
 from tollbook.hosting.auth.settings import AUTH_SETTINGS
 from tollbook.hosting.log import log_as_json
 from tollbook.hosting.stores import open_store
-from tollbook.sources.named import CLOUDWATCH, LOG_GROUP, one_kind
 from tollbook.tools.sight import SIGHT_SETTINGS
-
-if TYPE_CHECKING:
-    from tollbook.app.aws_questions import AwsAsker
-
-Lifespan = Callable[[MCPServer[Any]], AbstractAsyncContextManager[None]]
 
 _LAST_WORDS_S: Final = 5  # for the connections of calls that were ended
 _BACKLOG: Final = 2048
@@ -65,15 +56,7 @@ def _app(settings: ServerSettings) -> Host:
             yield
         await anyio.to_thread.run_sync(send_last_spans)
 
-    store = open_store(settings.session_store)
-    login = login_of(settings, store)
-    serving = host(
-        server(settings, store, lifespan),
-        store,
-        host_settings(settings),
-        authenticate=login.authenticate,
-        pages=login.pages,
-    )
+    serving = hosted(settings, asker_of(settings), lifespan)
     return serving
 
 
@@ -85,7 +68,7 @@ def serve(flags: Mapping[str, str | None]) -> None:
     """
     settings = read_settings(os.environ, flags)
     make_room()
-    concern = _asker(settings).check()
+    concern = asker_of(settings).check()
     asyncio.run(_reach(settings.session_store))
     with _listen(settings) as listening:
         if settings.port == 0:  # what is made of the address needs the one that was taken
@@ -152,7 +135,8 @@ def serve_stdio(flags: Mapping[str, str | None]) -> None:
     """
     settings = read_local_settings(os.environ, flags)
     log_as_json(settings.log_level)
-    if concern := _asker(settings).check():
+    asker = asker_of(settings)
+    if concern := asker.check():
         print(printable(concern), file=sys.stderr)
     if any(os.environ.get(each.variable) or flags.get(each.name) for each in (*AUTH_SETTINGS, *SIGHT_SETTINGS)):
         print("--stdio asks nobody who he is: whoever starts it sees all calls.", file=sys.stderr)
@@ -161,45 +145,12 @@ def serve_stdio(flags: Mapping[str, str | None]) -> None:
     async def run() -> None:
         store = open_store(settings.session_store)
         try:
-            await server(settings, store).run_stdio_async()
+            await server(settings, asker, store).run_stdio_async()
         finally:
             await store.aclose()
             send_last_spans()
 
     anyio.run(run)
-
-
-def server(settings: ServerSettings, store: Store, lifespan: Lifespan | None = None) -> MCPServer[Any]:
-    """tollbook's MCP server."""
-    groups = [each.name for each in one_kind(settings.source) if each.kind in CLOUDWATCH]
-    return tools.build(
-        _asker(settings),
-        store,
-        settings=tools.Settings(
-            region=settings.region,
-            text_bytes=settings.text_limit,
-            kept_s=round(settings.results_kept),
-            sight=settings.sight,
-            log_group=groups[0] if groups else LOG_GROUP,
-            max_scan_usd=settings.aws.max_scan_usd,
-            max_scan_bytes=settings.aws.max_scan_bytes,
-        ),
-        state_keys=settings.request_state_keys,
-        lifespan=lifespan,
-        now=lambda: settings.now or datetime.now(UTC),
-        version=__version__,
-    )
-
-
-def _asker(settings: ServerSettings) -> "FileAsker | AwsAsker":
-    sources = one_kind(settings.source)
-    if sources and sources[0].kind != "files":
-        from tollbook.app.aws import AwsBook  # with boto3, which takes long to import
-        from tollbook.app.aws_questions import AwsAsker
-
-        book = AwsBook(sources, settings.aws, price_file=settings.prices, names_file=settings.names)
-        return AwsAsker(book)
-    return FileAsker(settings.source, price_file=settings.prices, names_file=settings.names)
 
 
 async def _reach(session_store: str) -> None:
@@ -213,19 +164,6 @@ async def _reach(session_store: str) -> None:
         await store.get("start", "check")
     finally:
         await store.aclose()
-
-
-def host_settings(settings: ServerSettings) -> HostSettings:
-    return HostSettings(
-        allowed_hosts=settings.allowed_hosts,
-        allowed_origins=settings.allowed_origins,
-        session_idle_s=settings.session_idle,
-        sessions_per_owner=settings.sessions_per_owner,
-        sessions_in_all=settings.sessions_in_all,
-        call_limit_s=settings.call_limit,
-        unheard_s=settings.unheard,
-        drain_s=settings.drain,
-    )
 
 
 def _listen(settings: ServerSettings) -> socket.socket:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,9 +21,23 @@ from tollbook.spend.window import instant, zone_of
 from tollbook.tools.sight import SIGHT_SETTINGS, SightRules, problems_of
 
 NO_LOGIN: Final = "none"
+NO_METRICS: Final = "none"
 DEV_LOGIN: Final = "dev"
 OAUTH: Final = ("oauth", "lambda")
 """The same to the server: with `lambda` an authorizer stands in front of it too, and is not believed."""
+
+
+class Kept(NamedTuple):
+    """Places in S3."""
+
+    days: str
+    results: str
+
+
+def kept_in(bucket: str) -> Kept:
+    """Where below `bucket`, s3://BUCKET/PREFIX, days that are over and whole results lie."""
+    root = bucket.rstrip("/")
+    return Kept(f"{root}/days", f"{root}/results")
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +58,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     session_store: str
+    bucket: str
     session_idle: float
     sessions_per_owner: int
     sessions_in_all: int
@@ -53,6 +68,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     text_limit: int
     results_kept: float
     drain: float
+    metrics: str
     log_level: str
     sight: SightRules
     aws: AwsSettings
@@ -61,6 +77,11 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
         return loopback.is_loopback(self.host)
+
+    @property
+    def results_place(self) -> str:
+        """The place in S3 where whole results lie; empty where they lie in the session store."""
+        return kept_in(self.bucket).results if self.bucket else ""
 
     @property
     def local_url(self) -> str:
@@ -100,7 +121,7 @@ def read_settings(environment: Mapping[str, str], flags: Mapping[str, str | None
             is_local_only=values["auth"] == DEV_LOGIN or (is_default and values["auth"] == NO_LOGIN),
             public_url=access["public_url"],
             sight=SightRules(**sight),
-            aws=aws_settings(aws, environment),
+            aws=aws_settings(aws, environment, kept_in(values["bucket"]).days if values["bucket"] else ""),
             **values,
         )
         problems = [*_contradictions(settings), *problems_of(settings.sight, has_login=settings.auth != NO_LOGIN)]
@@ -213,10 +234,27 @@ def _origins(text: str) -> tuple[str, ...]:
 
 
 def _store(text: str) -> str:
-    from tollbook.hosting.stores import open_store  # only a server needs it
+    from tollbook.hosting.stores import opener_of  # only a server needs it
 
-    open_store(text)
+    opener_of(text)
     return text
+
+
+def _bucket(text: str) -> str:
+    from tollbook.hosting.stores import open_blobs  # only a server needs it
+
+    open_blobs(text)
+    return text.rstrip("/")
+
+
+def _namespace(text: str) -> str:
+    """The namespace of the metrics; empty where there are none."""
+    if text == NO_METRICS:
+        return ""
+    kind, colon, namespace = text.partition(":")
+    if kind != "emf" or (colon and not _NAMESPACE.fullmatch(namespace)):
+        raise ValueError(f"emf, emf:NAMESPACE or none is wanted, not '{text}'")
+    return namespace or "tollbook"
 
 
 def _keys(text: str) -> tuple[str, ...]:
@@ -228,6 +266,8 @@ def _keys(text: str) -> tuple[str, ...]:
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)(:(\d{1,5}|\*))?")
 _LOOPBACK_HOSTS: Final = tuple(f"{name}:*" for name in loopback.NAMES)
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html (Namespace)
+_NAMESPACE: Final = re.compile(r"(?!AWS/)[A-Za-z0-9._/#-][A-Za-z0-9._/#: -]{0,254}")
 _METHOD: Final = Setting(
     name="auth",
     variable="AUTH_METHOD",
@@ -329,6 +369,15 @@ _SERVING: Final = (
         unset=f"sqlite:{user_state_path('tollbook', appauthor=False) / 'sessions.db'}",
     ),
     Setting(
+        name="bucket",
+        variable="TOLLBOOK_BUCKET",
+        metavar="PLACE",
+        read=_bucket,
+        what="a place in S3, s3://BUCKET/PREFIX, for whole results, which then do not lie in the store; and for days "
+        "that are over, unless --closed-days names another",
+        unset="",
+    ),
+    Setting(
         name="session_idle",
         variable="SESSION_IDLE_SECONDS",
         metavar="S",
@@ -400,6 +449,15 @@ _SERVING: Final = (
         read=seconds(0, 900),
         what="how long a stop waits for running calls",
         default="10",
+    ),
+    Setting(
+        name="metrics",
+        variable="TOLLBOOK_METRICS",
+        metavar="HOW",
+        read=_namespace,
+        what="what is told of each call of a tool when it has ended: emf, or emf:NAMESPACE (a line of CloudWatch's "
+        "embedded metric format on the standard output), or none",
+        default=NO_METRICS,
     ),
     Setting(
         name="log_level",

@@ -19,7 +19,7 @@ _COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "report": ("report", "reads Bedrock invocation logs and says who spent what"),
         "prices": ("prices", "shows the price book, or reads AWS's price list into it"),
         "athena": ("athena", "prints what makes a table of logs in S3, for Athena"),
-        "iam": ("iam", "prints the IAM policy that reading a source needs"),
+        "iam": ("iam", "prints the IAM policy that reading a source needs, or the server for what it keeps"),
     },
     "a client for any MCP server": {
         "connect": ("client", "talks with a server at a prompt, or line by line"),

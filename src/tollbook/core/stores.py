@@ -33,12 +33,31 @@ class Record(msgspec.Struct, frozen=True):
     expires: float
 
 
-class Store(Protocol):
-    """Records that every instance sees at once: a read shows every write that ended before it began.
+class Blobs(Protocol):
+    """Records that are asked for one by one, and that every instance sees at once: a read shows every write that ended
+    before it began.
 
-    Every method raises StoreDown if the store cannot be reached or answers with an error, after at most a few seconds;
-    those that read a partition, after so many for each page of it.
+    Every method raises StoreDown if they cannot be reached or an error is answered, after at most a few seconds.
     A write raises ValueError if the value is too large.
+    """
+
+    async def put(self, record: Record) -> None:
+        """Writes `record` in any case."""
+        ...
+
+    async def get(self, partition: str, key: str) -> Record | None:
+        """The record, or None."""
+        ...
+
+    async def aclose(self) -> None:
+        """Lets go of what is held; nothing is used afterwards."""
+        ...
+
+
+class Store(Blobs, Protocol):
+    """Records that can also be listed, counted, and written on a condition.
+
+    What reads a partition raises StoreDown after at most a few seconds for each page of it.
     """
 
     async def add(self, record: Record) -> bool:
@@ -47,14 +66,6 @@ class Store(Protocol):
 
     async def replace(self, record: Record) -> bool:
         """Writes `record` only where its key is taken; says whether it did. It never brings back what was removed."""
-        ...
-
-    async def put(self, record: Record) -> None:
-        """Writes `record` in any case."""
-        ...
-
-    async def get(self, partition: str, key: str) -> Record | None:
-        """The record, or None."""
         ...
 
     async def list(self, partition: str, prefix: str = "", after: str = "") -> Sequence[Record]:
@@ -71,8 +82,4 @@ class Store(Protocol):
 
     async def clear(self, partition: str) -> None:
         """Removes every record of the partition."""
-        ...
-
-    async def aclose(self) -> None:
-        """Lets go of what the store holds; it is not used afterwards."""
         ...

@@ -19,7 +19,7 @@ from pydantic import AnyUrl, ValidationError
 
 from tollbook.core.caller import current_caller
 from tollbook.core.errors import TollbookError
-from tollbook.core.stores import Clock, Store
+from tollbook.core.stores import Blobs, Clock, Store
 from tollbook.core.text import printable
 from tollbook.tools.asking import Asker
 from tollbook.tools.audit import audited
@@ -51,6 +51,7 @@ def build(
     asker: Asker,
     store: Store,
     *,
+    blobs: Blobs | None = None,
     settings: Settings | None = None,
     state_keys: Sequence[str] = (),
     lifespan: Callable[[MCPServer[Any]], AbstractAsyncContextManager[Any]] | None = None,
@@ -62,7 +63,8 @@ def build(
 
     Args:
         asker: answers questions from logs.
-        store: keeps whole results.
+        store: keeps whole results, or where there are `blobs` the count of them.
+        blobs: keep the pages of whole results.
         state_keys: seal what a client of 2026-07-28 carries back with its answer to a question; the first seals, all
             open. The same for every instance; without any, each start has a key of its own.
         lifespan: what the server opens when it starts, and closes when it ends.
@@ -71,7 +73,7 @@ def build(
         version: the server's, as clients see it.
     """
     settings = settings or Settings()
-    shelf = Shelf(store, settings, clock)
+    shelf = Shelf(store, settings, clock, blobs)
     with _logging_as_it_was():
         server = _Server(
             settings.sight,

@@ -19,6 +19,7 @@ class Settings(msgspec.Struct, frozen=True):
         log_group: the CloudWatch log group that is read unless a question names one.
         text_bytes: the size of a report's text, in bytes.
         kept_s: how long a whole result can be read, in seconds.
+        keeping_s: seconds that keeping it may take; an answer waits no longer, and goes without it.
         most_pages: the pages of a whole result; a longer one is not kept.
         most_kept: the whole results that one caller may have kept; beyond it, his results are not kept.
         progress_s: seconds between two notices of progress, at least.
@@ -33,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True):
     log_group: str = LOG_GROUP
     text_bytes: int = 24 << 10
     kept_s: int = 24 * 60 * 60
+    keeping_s: float = 20
     most_pages: int = 100
     most_kept: int = 200
     progress_s: float = 0.25

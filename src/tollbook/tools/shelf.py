@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import anyio
 import anyio.to_thread
 import msgspec
 from mcp.server import MCPServer
@@ -17,7 +18,7 @@ from mcp_types import ResourceLink
 
 from tollbook.core.caller import current_caller
 from tollbook.core.errors import StoreDown, UsageError
-from tollbook.core.stores import Clock, Record, Store
+from tollbook.core.stores import Blobs, Clock, Record, Store
 from tollbook.core.text import json_safe
 from tollbook.spend.render.machine import csv_of
 from tollbook.spend.sight import Sight
@@ -92,24 +93,38 @@ class Shelf:
         store: Store,
         settings: Settings,
         clock: Clock,
+        blobs: Blobs | None = None,
         new_id: Callable[[], str] = lambda: secrets.token_urlsafe(24),  # 192 random bits
     ) -> None:
+        """
+        Args:
+            store: counts them.
+            blobs: takes their pages; by default the store does.
+        """
         self._store, self._settings, self._clock, self._new_id = store, settings, clock, new_id
+        self._blobs = store if blobs is None else blobs
 
     async def keep(self, whole: Document, sight: Sight) -> Kept:
         """Keeps `whole`, which is what the current caller sees with `sight`.
 
         Raises:
-            StoreDown: the store cannot be reached.
+            StoreDown: the store cannot be reached, or is too slow.
             UsageError: there is too much of it, or of his.
         """
         if await self._store.count(_index()) >= self._settings.most_kept:
             raise UsageError("you have as many whole results kept as you may; the oldest go after a time")
         id_, expires = self._new_id(), self._clock() + self._settings.kept_s
         values = await anyio.to_thread.run_sync(_pages, whole, id_, self._settings.most_pages)
-        for page, value in enumerate(values, 1):
-            await self._store.put(Record(_partition(sight), f"{id_}/{page}", value, expires))
-        await self._store.put(Record(_index(), id_, b"", expires))
+        try:
+            with anyio.fail_after(self._settings.keeping_s):
+                for page, value in enumerate(values, 1):
+                    await self._blobs.put(Record(_partition(sight), _key(id_, page), value, expires))
+                await self._store.put(Record(_index(), id_, b"", expires))
+        except TimeoutError as fault:
+            limit_s = self._settings.keeping_s
+            raise StoreDown(
+                f"{len(values)} pages were not kept within {limit_s:g} s. Look why that is slow."
+            ) from fault
         return Kept(id_, len(values), expires)
 
     async def read(self, id_: str, page: str, form: str) -> PageText:
@@ -122,7 +137,7 @@ class Shelf:
         record, sight = None, self._settings.sight.sight_of(current_caller())
         if _ID.fullmatch(id_) and _PAGE.fullmatch(page) and form in FORMATS:
             try:
-                record = await self._store.get(_partition(sight), f"{id_}/{page}")
+                record = await self._blobs.get(_partition(sight), _key(id_, page))
             except StoreDown as fault:
                 raise ResourceError(unreachable(fault)) from fault
         if record is None:
@@ -204,6 +219,10 @@ def _partition(sight: Sight) -> str:
     """Where the results lie that the current caller got with `sight`: with another he does not find them."""
     seen = hashlib.sha256(msgspec.json.encode(sight)).hexdigest()[:32]
     return f"reports/{current_caller().owner}/{seen}"
+
+
+def _key(id_: str, page: int | str) -> str:
+    return f"{id_}.{page}"
 
 
 def _index() -> str:

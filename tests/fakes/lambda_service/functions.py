@@ -100,6 +100,7 @@ class Function:
     async def _run(self, instance: Instance, invocation: Invocation) -> None:
         await instance.run(invocation)
         if self._chance.random() < self._mortality:
+            instance.take()  # so that nobody else gets it
             await instance.kill()
 
     async def _mourn(self, instance: Instance) -> None:

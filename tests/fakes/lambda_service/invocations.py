@@ -5,6 +5,7 @@ import base64
 import json
 import secrets
 import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final, Literal, NamedTuple
 
@@ -14,7 +15,7 @@ LARGEST_EVENT: Final = 6 << 20
 Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
 LARGEST_STREAM: Final = 200 << 20
-"""Bytes of a response that is streamed.
+"""Bytes of a response that is streamed. Beyond the first 6 MB it is slowed down, which is not played.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html
 """
@@ -84,7 +85,8 @@ class Invocation:
         self.failure: FunctionError | None = None
         self.size = 0
         self.begun, self.answered, self.over, self.left = (asyncio.Event() for _ in range(4))
-        self._parts: asyncio.Queue[bytes] = asyncio.Queue(_UNREAD)
+        self._parts: deque[bytes] = deque()
+        self._news, self._room = asyncio.Event(), asyncio.Event()
         self._when_left: Callable[[], None] = lambda: None
 
     # Whoever invoked the function
@@ -95,17 +97,13 @@ class Invocation:
         Raises:
             FunctionError: there is none, or no more of it.
         """
-        ended = asyncio.create_task(self.answered.wait())
-        try:
-            while not (self.answered.is_set() and self._parts.empty()):
-                part = asyncio.create_task(self._parts.get())
-                done, _ = await asyncio.wait((part, ended), return_when=asyncio.FIRST_COMPLETED)
-                if part in done:
-                    yield part.result()
-                else:
-                    part.cancel()
-        finally:
-            ended.cancel()
+        while self._parts or not self.answered.is_set():
+            if self._parts:
+                yield self._parts.popleft()
+                self._room.set()
+            else:
+                self._news.clear()
+                await self._news.wait()
         if self.failure is not None:
             raise self.failure
 
@@ -120,6 +118,7 @@ class Invocation:
     def leave(self) -> None:
         """Waits for the response no more."""
         self.left.set()
+        self._room.set()
         self._when_left()
 
     # The Runtime API
@@ -137,13 +136,12 @@ class Invocation:
     async def put(self, part: bytes) -> None:
         """Takes a part of the response, once there is room for it; it is dropped if nobody waits for it."""
         self.size += len(part)
-        if not self._parts.full():
-            self._parts.put_nowait(part)
-            return
-        put, left = asyncio.create_task(self._parts.put(part)), asyncio.create_task(self.left.wait())
-        await asyncio.wait((put, left), return_when=asyncio.FIRST_COMPLETED)
-        put.cancel()
-        left.cancel()
+        while len(self._parts) >= _UNREAD and not self.left.is_set():
+            self._room.clear()
+            await self._room.wait()
+        if not self.left.is_set():
+            self._parts.append(part)
+            self._news.set()
 
     def end(self, trailers: dict[str, str]) -> None:
         """The response is whole; or, by its trailers, it is not."""
@@ -152,14 +150,18 @@ class Invocation:
             body = base64.b64decode(trailers.get("lambda-runtime-function-error-body", ""))
             self.trailers = Trailers(kind, body)
             self.failure = FunctionError(kind, body)
-        self.answered.set()
+        self._close()
 
     def fail(self, failure: FunctionError) -> None:
         """There is no response, or no more of it. What was said before counts."""
         if not self.answered.is_set():
             self.failure = failure
         self.begun.set()
+        self._close()
+
+    def _close(self) -> None:
         self.answered.set()
+        self._news.set()
 
 
 def a_trace_id(now_s: float, parent: str = "") -> str:

@@ -44,7 +44,8 @@ class RestApi(msgspec.Struct, frozen=True, kw_only=True):
         stage: see `at_root`.
         at_root: whether a custom domain is mapped to the stage; else paths begin with it.
         authorizer: asked before every method that is not open.
-        headers: of the gateway responses UNAUTHORIZED and ACCESS_DENIED.
+        responses: headers of the gateway responses, by the type of these: UNAUTHORIZED, ACCESS_DENIED or
+            AUTHORIZER_FAILURE.
         binary: media types whose bodies come in base64.
     """
 
@@ -52,7 +53,7 @@ class RestApi(msgspec.Struct, frozen=True, kw_only=True):
     stage: str = "live"
     at_root: bool = True
     authorizer: Authorizer | None = None
-    headers: Mapping[str, str] = {}
+    responses: Mapping[str, Mapping[str, str]] = {}
     binary: tuple[str, ...] = ()
 
 
@@ -84,7 +85,8 @@ class _Door:
             arn = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{self._api.stage}/{request.method}{path}"
             ruling = await self._api.authorizer.ruling(event, arn)
             if ruling.status != 200:
-                await _refuse(connection, ruling.status, *_REFUSALS[ruling.status], self._api.headers)
+                kind, document = _REFUSALS[ruling.status]
+                await _refuse(connection, ruling.status, document, self._api.responses.get(kind, {}))
                 return
             event["requestContext"]["authorizer"] = dict(ruling.context)
         trace_id = event["headers"]["X-Amzn-Trace-Id"]
@@ -152,10 +154,10 @@ class _Door:
         }
 
 
-_REFUSALS: Final[Mapping[int, tuple[Mapping[str, str | None]]]] = {
-    401: ({"message": "Unauthorized"},),
-    403: ({"Message": "User is not authorized to access this resource with an explicit deny"},),
-    500: ({"message": None},),
+_REFUSALS: Final[Mapping[int, tuple[str, Mapping[str, str | None]]]] = {
+    401: ("UNAUTHORIZED", {"message": "Unauthorized"}),
+    403: ("ACCESS_DENIED", {"Message": "User is not authorized to access this resource with an explicit deny"}),
+    500: ("AUTHORIZER_FAILURE", {"message": None}),
 }
 
 

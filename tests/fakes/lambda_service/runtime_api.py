@@ -113,7 +113,7 @@ class RuntimeApi:
             self.invocation.over.set()
             self.invocation = None
         self._rest()
-        given = await connection.unless_left(self._given)
+        given = await connection.unless_left(asyncio.shield(self._given))
         self.is_ready.clear()
         self._given = asyncio.get_running_loop().create_future()
         self.invocation, headers = given
@@ -184,6 +184,8 @@ class RuntimeApi:
         except Gone:
             invocation.fail(platform_error("Runtime.TruncatedResponse", "The response ended too early."))
             raise
+        finally:
+            invocation.when_left(lambda: None)
         invocation.end(connection.trailers)
         self.phase = Phase.RESPONSE_SENT
         await _accept(connection)

@@ -1,6 +1,6 @@
 """A small server with a login and a store that its instances share, as a deployment has it.
 
-Its tools wait for a file where those of `a_server` wait for a test, and note by others that they were entered or cancelled.
+Its tools wait for a file where those of `a_server` wait for a test, and note in others what became of them.
 """
 
 import asyncio

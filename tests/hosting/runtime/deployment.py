@@ -1,12 +1,15 @@
 """A server on Lambda with all that belongs to it: instances, a table, an issuer, and a front door."""
 
+import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from uuid import uuid4
 
+import boto3
 import httpx2
 
 from tests.auth_servers.issuer import AUDIENCE, SCOPE, Issuer
@@ -16,11 +19,15 @@ from tests.fakes.moto import REGION
 from tests.hosting.runtime.deployed_server import CANCELLED, ENTERED, GO
 from tests.hosting.serving import until
 from tests.hosting.wire import ROOT, Wire, initialize
+from tollbook.hosting.stores.dynamodb import create_table
 
 LOOP: Final = (sys.executable, "-m", "tollbook.hosting.runtime.lambda_loop")
 SMALL: Final = "tests.hosting.runtime.deployed_server:app"
 REST_API, FUNCTION_URL = "REST API", "function URL"
 DOORS: Final = (REST_API, FUNCTION_URL)
+
+_STARTS_WITHIN_S: Final = 60
+_STEP_S: Final = 0.02
 
 
 class Table(NamedTuple):
@@ -28,6 +35,16 @@ class Table(NamedTuple):
 
     name: str
     endpoint: str
+
+
+def create_a_table(endpoint: str) -> Table:
+    """A new table of DynamoDB there."""
+    session = boto3.session.Session("testing", "testing", region_name=REGION)
+    client = session.client("dynamodb", endpoint_url=endpoint)
+    name = f"tollbook-{uuid4().hex}"
+    create_table(client, name)
+    client.close()
+    return Table(name, endpoint)
 
 
 class Deployment:
@@ -64,10 +81,10 @@ class Deployment:
         for name in (ENTERED, CANCELLED, GO):
             (self.notes / name).unlink(missing_ok=True)
 
-    def at_work(self) -> Instance:
-        """The one instance that has an invocation."""
-        (found,) = (each for each in self.function.instances if not each.is_free)
-        return found
+    @property
+    def working(self) -> Sequence[Instance]:
+        """The instances that have an invocation."""
+        return [each for each in self.function.instances if not each.is_free]
 
     async def quiet(self) -> None:
         """Waits until every instance is done."""
@@ -75,7 +92,9 @@ class Deployment:
 
     async def whole(self) -> None:
         """Waits until there are as many instances as there should be, and every one is done."""
-        await until(lambda: len([each for each in self.function.instances if each.is_free]) >= self._instances)
+        async with asyncio.timeout(_STARTS_WITHIN_S):
+            while len(self.function.instances) - len(self.working) < self._instances:
+                await asyncio.sleep(_STEP_S)
 
     def log(self) -> list[Any]:
         """All that the instances wrote to their log."""
@@ -103,6 +122,7 @@ async def on_lambda(
     table: Table,
     *,
     door: str = REST_API,
+    api: RestApi | None = None,
     app: str = SMALL,
     instances: int = 3,
     environment: Mapping[str, str] | None = None,
@@ -126,7 +146,7 @@ async def on_lambda(
         **settings,
     )
     async with deployed(configuration, provisioned=instances, most=instances + 2) as function:
-        opened = rest_api(function, RestApi()) if door == REST_API else function_url(function)
+        opened = rest_api(function, api or RestApi()) if door == REST_API else function_url(function)
         headers = {"authorization": f"Bearer {issuer.token()}"}
         async with opened as address, httpx2.AsyncClient(timeout=30, headers=headers) as http:
             yield Deployment(function, instances, f"{address}/mcp", http, folder)

@@ -65,9 +65,3 @@ async def test_the_app_that_works_on_after_its_answer_is_one(tmp_path: Path) -> 
     ):
         assert (await http.get(f"{address}/")).status_code == 202
         await function.invocations[0].over.wait()
-
-
-def test_the_pages_example_is_the_example() -> None:
-    for name in ("own_server", "guarded_server"):
-        code = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8").split('"""', 2)[2].strip()
-        assert code in PAGE

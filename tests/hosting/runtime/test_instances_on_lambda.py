@@ -1,4 +1,4 @@
-"""Three instances on Lambda, with their sessions in DynamoDB, are one server, whoever of them dies, waits or is late."""
+"""Three instances on Lambda, with their sessions in DynamoDB, are one server: whichever dies, sleeps or is late."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -20,8 +20,8 @@ DIED: Final = "The instance that worked on this call has died. Call again."
 LATE: Final = "The function's time was up before the call had ended."
 CANCELLED: Final = {"code": -32800, "message": "Request cancelled"}
 
-NOT_TOLD = pytest.mark.parametrize("aws", [False], indirect=True)
-TOLD = pytest.mark.parametrize("aws", [True], indirect=True)
+NOT_TOLD = pytest.mark.parametrize("both", [False], indirect=True)
+TOLD = pytest.mark.parametrize("both", [True], indirect=True)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["who leaves is not told of", "who leaves is told of"])
@@ -40,6 +40,7 @@ async def both(
 @pytest.fixture
 async def aws(both: Deployment) -> AsyncIterator[Deployment]:
     both.clear()
+    await both.whole()
     yield both
     both.go()
     await both.quiet()
@@ -47,12 +48,14 @@ async def aws(both: Deployment) -> AsyncIterator[Deployment]:
 
 async def test_any_instance_serves_any_session(aws: Deployment) -> None:
     session = await aws.session()
-    before = [len(each.invocations) for each in aws.function.instances]
-    for number in range(12):
+    served: set[int] = set()
+    for number in range(60):  # who serves is left to chance
         await aws.quiet()
         assert _text(await session.call(aws.url, "greet", number, name="Ann")) == "Hello, Ann!"
-    after = [len(each.invocations) for each in aws.function.instances]
-    assert all(then > earlier for then, earlier in zip(after, before, strict=True))
+        served.add(aws.function.invocations[-1].instance)
+        if len(served) == 3:
+            break
+    assert len(served) == 3
 
 
 async def test_sessions_outlive_every_instance_that_knew_them(aws: Deployment) -> None:
@@ -68,7 +71,7 @@ async def test_sessions_outlive_every_instance_that_knew_them(aws: Deployment) -
 async def test_the_rest_of_a_call_arrives_through_another_instance_when_the_connection_is_cut(aws: Deployment) -> None:
     session = await aws.session()
     seen = await _cut(aws, session, after=5)
-    at_work = aws.at_work()
+    (at_work,) = aws.working
 
     async with session.resuming(aws.url, str(seen[-1].id)) as events:
         resumed_at = aws.function.invocations[-1].instance
@@ -102,7 +105,7 @@ async def test_an_instance_that_dies_at_work_leaves_an_error_and_no_silence(aws:
             async for event in events:
                 seen.append(event)
                 if len(seen) == 5:
-                    await aws.at_work().kill()
+                    await aws.working[0].kill()
 
     async with asyncio.timeout(15), session.resuming(aws.url, str(seen[-1].id)) as events:
         rest = [event async for event in events]
@@ -136,7 +139,7 @@ async def test_a_call_of_2026_goes_on_to_its_end_where_the_function_is_not_told(
     await _leave(aws)
     await aws.function.invocations[-1].left.wait()
     assert text_of(await _modern(aws, "greet", name="Ann")) == "Hello, Ann!"
-    aws.at_work()
+    await until(lambda: len(aws.working) == 1)
     aws.go()
     await aws.quiet()
     assert not aws.was_cancelled
@@ -172,10 +175,12 @@ async def test_a_call_that_takes_too_long_is_answered_before_the_functions_time_
 
 
 async def _follow(aws: Deployment, session: Wire) -> list[Event]:
-    """What a client hears of a call that never ends, who is cut off and comes back."""
+    """What a client hears of a call that never ends, who is cut off and comes back until he has his answer."""
     seen = await _cut(aws, session, after=5)
-    async with session.resuming(aws.url, str(seen[-1].id)) as events:
-        return seen + [event async for event in events]
+    while "method" in seen[-1].message:
+        async with session.resuming(aws.url, str(seen[-1].id)) as events:
+            seen += [event async for event in events]
+    return seen
 
 
 async def _cut(aws: Deployment, session: Wire, after: int) -> list[Event]:
@@ -198,8 +203,8 @@ async def _leave(aws: Deployment) -> None:
         await aws.entered()
 
 
-async def _modern(aws: Deployment, name: str, **arguments: Any) -> httpx2.Response:
-    message, headers = modern(tool(name, **arguments))
+async def _modern(aws: Deployment, called: str, **arguments: Any) -> httpx2.Response:
+    message, headers = modern(tool(called, **arguments))
     return await aws.http.post(aws.url, json=message, headers=headers)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.buckets import bucket as bucket
+from tests.fakes.buckets import buckets_server as buckets_server
 from tests.fakes.dynamodb import dynamodb as dynamodb
 from tests.fakes.dynamodb import dynamodb_server as dynamodb_server
 from tollbook.core.stores import Store

@@ -1,5 +1,6 @@
-"""Where records can be kept: in this process, in a file of this machine, in a table on AWS."""
+"""Where records can be kept: in this process, in a file of this machine, in a table or a bucket on AWS."""
 
+import importlib.util
 import re
 import time
 from collections.abc import Callable
@@ -7,10 +8,12 @@ from functools import partial
 from typing import Final
 
 from tollbook.core.errors import UsageError
-from tollbook.core.stores import LARGEST_VALUE, Clock, Record, Store
+from tollbook.core.stores import LARGEST_VALUE, Blobs, Clock, Record, Store
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 _TABLE_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{3,255}", re.ASCII)
+# What means nothing to IAM. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9!_.'()/-]{0,300}))?")
 
 
 def open_store(text: str, clock: Clock = time.time) -> Store:
@@ -44,6 +47,21 @@ def opener_of(text: str) -> Callable[[Clock], Store]:
     )
 
 
+def open_blobs(text: str, clock: Clock = time.time) -> Blobs:
+    """What is kept in the bucket that `text` names, `s3://BUCKET/PREFIX`. Nothing is reached before it is used.
+
+    Raises:
+        UsageError: `text` names none.
+    """
+    found = _BUCKET.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{text!a} is no place in S3. Write s3://BUCKET/PREFIX.")
+    from tollbook.hosting.stores.s3 import S3Blobs
+
+    bucket, prefix = found[1], (found[2] or "").strip("/")
+    return S3Blobs(bucket, f"{prefix}/" if prefix else "", clock)
+
+
 def _open_memory(clock: Clock) -> Store:
     from tollbook.hosting.stores.memory import MemoryStore
 
@@ -57,10 +75,9 @@ def _open_sqlite(path: str, clock: Clock) -> Store:
 
 
 def _open_dynamodb(table: str, clock: Clock) -> Store:
-    try:
-        from tollbook.hosting.stores.dynamodb import DynamodbStore
-    except ImportError as fault:
-        raise UsageError(f"'dynamodb:{table}' needs boto3. Install it beside tollbook.") from fault
+    if importlib.util.find_spec("botocore") is None:
+        raise UsageError(f"'dynamodb:{table}' needs boto3. Install it beside tollbook.")
+    from tollbook.hosting.stores.dynamodb import DynamodbStore
 
     return DynamodbStore(table, clock)
 

@@ -25,26 +25,19 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
-
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from tollbook.core.errors import StoreDown
 from tollbook.core.stores import Clock, Record
 from tollbook.hosting.stores import checked, keys_between
 
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
 _CALLS_AT_ONCE: Final = 32
-_CONFIG: Final = Config(
-    connect_timeout=2,
-    read_timeout=3,
-    # https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html
-    retries={"mode": "standard", "total_max_attempts": 3},
-    max_pool_connections=_CALLS_AT_ONCE,
-)
 
 # Expired items stay for days, and every answer and condition must look past them:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
@@ -90,7 +83,7 @@ class DynamodbStore:
     has removed by then, it says that there was none.
 
     Args:
-        client: one of boto3's for DynamoDB; without it, one is made.
+        client: one of boto3's for DynamoDB; without it, one is made when it is needed.
         patience_s: how long AWS may take for one answer before the store is down.
     """
 
@@ -219,6 +212,31 @@ class DynamodbStore:
                 f"DynamoDB did not answer within {self._patience_s:g} s for the table '{self._table}'. "
                 "Look whether this machine reaches AWS."
             ) from fault
+
+    def _answer(self, operation: str, request: Mapping[str, object]) -> dict[str, Any]:
+        with self._translated():
+            answer: dict[str, Any] = getattr(self._dynamodb(), operation)(**request)
+            return answer
+
+    def _dynamodb(self) -> Any:
+        with self._making:
+            if self._client is None:
+                from tollbook.hosting.stores.aws import client  # which takes long, and may never be needed
+
+                self._client = client("dynamodb", _CALLS_AT_ONCE)
+            return self._client
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """
+        Raises:
+            _RefusedError: a condition did not hold within the block.
+            StoreDown: AWS refused or failed.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+
+        try:
+            yield
         except ClientError as fault:
             if fault.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 raise _RefusedError(fault.response.get("Item", {})) from fault
@@ -234,15 +252,7 @@ class DynamodbStore:
                 "and how it is set up."
             ) from fault
 
-    def _answer(self, operation: str, request: Mapping[str, object]) -> dict[str, Any]:
-        with self._making:
-            if self._client is None:
-                # The session that boto3 keeps for all is not for threads.
-                self._client = boto3.session.Session().client("dynamodb", config=_CONFIG)
-        answer: dict[str, Any] = getattr(self._client, operation)(**request)
-        return answer
-
-    def _saying(self, fault: ClientError) -> str:
+    def _saying(self, fault: "ClientError") -> str:
         code, said = (str(fault.response["Error"].get(field, "")) for field in ("Code", "Message"))
         table = f"the DynamoDB table '{self._table}' in {self._region}"
         if code == "ResourceNotFoundException":

@@ -1,8 +1,9 @@
-"""The IAM policy that a source needs, and no more than it. Pure.
+"""The IAM policy that a source needs, or the server for what it keeps itself, and no more than it. Pure.
 
 Which actions take which resources is as AWS's service authorization reference has it:
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonathena.html
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsglue.html
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
@@ -29,6 +30,8 @@ _LOG_GROUP: Final = re.compile(r"[A-Za-z0-9_./#-]{1,512}")
 # What means nothing to IAM. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9!_.'()/=+@:, -]{0,512}))?")
 _TABLE: Final = re.compile(r"([A-Za-z0-9_-]{1,255})\.([A-Za-z0-9_-]{1,255})")
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+_RECORDS: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 # https://docs.aws.amazon.com/athena/latest/APIReference/API_CreateWorkGroup.html
 _WORKGROUP: Final = re.compile(r"[a-zA-Z0-9._-]{1,128}")
 _KEY: Final = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:key/[A-Za-z0-9-]{1,128}", re.ASCII)
@@ -166,6 +169,47 @@ def policy_for(
         statements.append(_allow("AssumeRoles", ["sts:AssumeRole"], roles))
     if not statements:
         raise UsageError(f"Say what a policy is wanted for: {FORMS}, or --keep, --names, --metrics or --assume.")
+    return Policy(tuple(statements))
+
+
+def server_policy(
+    table: str,
+    places: Sequence[str] = (),
+    *,
+    table_key: str = "",
+    places_key: str = "",
+    region: str = ANY,
+    account: str = ANY,
+) -> Policy:
+    """What tollbook's server calls for what it keeps itself, whatever it reads.
+
+    Args:
+        table: of DynamoDB, with sessions, running calls and API keys.
+        places: in one bucket of S3, with whole results and days that are over.
+        table_key, places_key: ARNs of the KMS keys that encrypt them, if keys of one's own do.
+        region, account: of the table.
+
+    Raises:
+        UsageError: one of them is not of its form.
+    """
+    where = _where(region, account)
+    name = _matched(_RECORDS, table, "a table of DynamoDB")[0]
+    actions = tuple(f"dynamodb:{each}" for each in ("GetItem", "PutItem", "DeleteItem", "Query", "BatchWriteItem"))
+    statements = [_allow("KeepRecords", actions, (where.arn("dynamodb", f"table/{name}"),))]
+    if table_key:
+        # Of what the key of a table must allow, this is what its use takes; seen in
+        # https://github.com/aws/aws-cdk/issues/10010
+        statements.append(_with_key("DecryptRecords", ["kms:Decrypt"], table_key, "dynamodb"))
+    if places_key and not places:
+        raise UsageError("--bucket-kms-key belongs to --bucket.")
+    found = [bucket_of(place) for place in places]
+    if found:
+        objects = tuple(where.objects(each.name, f"{each.prefix}*") for each in found)
+        # See `_kept`.
+        statements.append(_allow("TellWhatIsMissing", ["s3:ListBucket"], (where.bucket(found[0].name),)))
+        statements.append(_allow("KeepDaysAndResults", ["s3:GetObject", "s3:PutObject"], objects))
+    if places_key:
+        statements.append(_with_key("EncryptWhatIsKept", ["kms:Decrypt", "kms:GenerateDataKey"], places_key))
     return Policy(tuple(statements))
 
 
@@ -332,15 +376,15 @@ def _list(sid: str, bucket: str, prefixes: tuple[str, ...], where: _Where) -> St
     return _allow(sid, ["s3:ListBucket"], (where.bucket(bucket),), condition)
 
 
-def _with_key(sid: str, actions: Sequence[str], key: str) -> Statement:
-    """Use of a key through S3 alone, which lies in the key's region.
+def _with_key(sid: str, actions: Sequence[str], key: str, service: str = "s3") -> Statement:
+    """Use of a key through one service alone, in the key's region.
 
     Source: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
     """
     form = "the ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID); of an alias, name the key behind it"
     region = _matched(_KEY, key, form)[1]
     suffix = ".cn" if region.startswith("cn-") else ""
-    via = {"StringEquals": {"kms:ViaService": (f"s3.{region}.amazonaws.com{suffix}",)}}
+    via = {"StringEquals": {"kms:ViaService": (f"{service}.{region}.amazonaws.com{suffix}",)}}
     return _allow(sid, actions, (key,), via)
 
 

@@ -1,0 +1,105 @@
+"""tollbook's MCP server and the ASGI app around it, as the settings have them: whatever it is that runs the app."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from mcp.server import MCPServer
+
+from tollbook import __version__, tools
+from tollbook.app.login import login_of
+from tollbook.app.settings import ServerSettings
+from tollbook.core.stores import Store
+from tollbook.hosting import HostSettings, embedded_metrics, host
+from tollbook.hosting.app import Host
+from tollbook.hosting.stores import open_blobs, open_store
+from tollbook.sources.named import CLOUDWATCH, LOG_GROUP, one_kind
+from tollbook.tools import Asker
+
+if TYPE_CHECKING:
+    from tollbook.app.aws_questions import AwsAsker
+    from tollbook.app.questions import FileAsker
+
+Lifespan = Callable[[MCPServer[Any]], AbstractAsyncContextManager[None]]
+
+
+def hosted(settings: ServerSettings, asker: Asker, lifespan: Lifespan) -> Host:
+    """The server over HTTP.
+
+    Args:
+        lifespan: what is open as long as the app is.
+    """
+    store = open_store(settings.session_store)
+    login = login_of(settings, store)
+    return host(
+        server(settings, asker, store, lifespan),
+        store,
+        host_settings(settings),
+        authenticate=login.authenticate,
+        pages=login.pages,
+        metrics=embedded_metrics(settings.metrics) if settings.metrics else None,
+    )
+
+
+def server(
+    settings: ServerSettings, asker: Asker, store: Store, lifespan: Lifespan = lambda _: nullcontext()
+) -> MCPServer[Any]:
+    """The server itself. Whoever opened `store` closes it."""
+    groups = [each.name for each in one_kind(settings.source) if each.kind in CLOUDWATCH]
+    blobs = open_blobs(settings.results_place) if settings.results_place else None
+
+    @asynccontextmanager
+    async def living(running: MCPServer[Any]) -> AsyncIterator[None]:
+        try:
+            async with lifespan(running):
+                yield
+        finally:
+            if blobs is not None:
+                await blobs.aclose()
+
+    return tools.build(
+        asker,
+        store,
+        blobs=blobs,
+        settings=tools.Settings(
+            region=settings.region,
+            text_bytes=settings.text_limit,
+            kept_s=round(settings.results_kept),
+            sight=settings.sight,
+            log_group=groups[0] if groups else LOG_GROUP,
+            max_scan_usd=settings.aws.max_scan_usd,
+            max_scan_bytes=settings.aws.max_scan_bytes,
+        ),
+        state_keys=settings.request_state_keys,
+        lifespan=living,
+        now=lambda: settings.now or datetime.now(UTC),
+        version=__version__,
+    )
+
+
+def asker_of(settings: ServerSettings) -> "FileAsker | AwsAsker":
+    """What answers its questions."""
+    sources = one_kind(settings.source)
+    if sources and sources[0].kind != "files":
+        from tollbook.app.aws import AwsBook  # with boto3, which takes long to import
+        from tollbook.app.aws_questions import AwsAsker
+
+        return AwsAsker(AwsBook(sources, settings.aws, price_file=settings.prices, names_file=settings.names))
+    from tollbook.app.questions import FileAsker
+
+    return FileAsker(settings.source, price_file=settings.prices, names_file=settings.names)
+
+
+def host_settings(settings: ServerSettings) -> HostSettings:
+    """How it is hosted."""
+    return HostSettings(
+        allowed_hosts=settings.allowed_hosts,
+        allowed_origins=settings.allowed_origins,
+        session_idle_s=settings.session_idle,
+        sessions_per_owner=settings.sessions_per_owner,
+        sessions_in_all=settings.sessions_in_all,
+        call_limit_s=settings.call_limit,
+        unheard_s=settings.unheard,
+        drain_s=settings.drain,
+    )

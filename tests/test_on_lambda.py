@@ -186,6 +186,7 @@ def everything_of(moto: str, logs: Logs) -> dict[str, str]:
         "TOLLBOOK_SOURCE": f"cloudwatch:{GROUP}",
         "TOLLBOOK_LOOK_UP": "none",
         "SEES_ALL": "anyone",
+        "PYTHONUNBUFFERED": "",  # which would hide that a line waits in a buffer
     }
 
 

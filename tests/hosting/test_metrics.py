@@ -384,7 +384,8 @@ class TestOnLambda:
 
     async def test_and_that_of_a_call_that_is_cut_off(self, lines: Lines, clock: SetClock) -> None:
         _, at_the_end = await self.invoked(lines, clock, Stage(), deadline_s=PATIENCE_S, is_cut_off=True)
-        assert at_the_end == [("other", "cancelled")]  # there was no time to look whether there is such a tool
+        # Perhaps there was no time to look whether there is such a tool.
+        assert [outcome for _, outcome in at_the_end] == ["cancelled"]
 
     async def invoked(
         self, lines: Lines, clock: SetClock, stage: Stage, *, deadline_s: float, is_cut_off: bool = False

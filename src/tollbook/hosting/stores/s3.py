@@ -1,7 +1,7 @@
 """Records in a bucket, which are asked for one by one: pages of results, for instances on several machines.
 
-An object is a record. Its name is PREFIX/PARTITION/KEY, in which what is odd is escaped; that may come to 1,024 bytes
-[1], so that names are shorter here than elsewhere. Its metadata `expires` says when the record ceases to exist,
+An object is a record. Its name is PREFIX/PARTITION/KEY, with KEY escaped as in URLs; that may come to 1,024 bytes [1],
+so that names are shorter here than elsewhere. Its metadata `expires` says when the record ceases to exist,
 exactly; the object goes when a lifecycle rule of the bucket removes it. S3 shows every write at once [2].
 
 Whoever uses them needs s3:PutObject and s3:GetObject on what lies under the prefix; and s3:ListBucket on the bucket, or
@@ -102,7 +102,7 @@ class S3Blobs:
             ValueError: the names are too long.
         """
         # The last slash parts the key from the partition, whatever is in them.
-        name = f"{self._prefix}{quote(partition)}/{quote(key, safe='')}"
+        name = f"{self._prefix}{partition}/{quote(key, safe='')}"
         if len(name) > _LONGEST_NAME:
             raise ValueError(f"A name of {len(name):,} bytes is too long; S3 takes {_LONGEST_NAME:,}.")
         return {"Bucket": self._bucket, "Key": name}

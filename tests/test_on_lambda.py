@@ -91,7 +91,8 @@ class TestSettings:
         assert (settings.session_store, settings.metrics) == ("dynamodb:mine", "Costs/Prod")
         assert settings.source == ("s3://logs",)
         assert settings.allowed_hosts == ("tollbook.example", "abc.execute-api.eu-west-1.amazonaws.com")
-        assert lambda_settings({**NEEDED, "SESSION_STORE": "", "TOLLBOOK_METRICS": "none"}).metrics == ""
+        unset = lambda_settings({**NEEDED, "SESSION_STORE": "", "TOLLBOOK_METRICS": "none"})
+        assert (unset.session_store, unset.metrics) == ("dynamodb:tollbook", "")
 
     @pytest.mark.parametrize(
         ("variable", "value", "said"),

@@ -114,6 +114,7 @@ def both(*policies: Policy) -> Policy:
 async def test_the_server_asks_for_what_its_policies_allow_and_for_all_of_it(calls: AwsCalls, ask: Ask) -> None:
     own = server_policy(TABLE, kept_in(PLACE), region=REGION, account=ACCOUNT)
     assert printed(ask, "server", "--bucket", PLACE) == json.loads(own.as_json())
+    assert printed(ask, "server", "--bucket", f"{PLACE}/") == json.loads(own.as_json())
     source = policy_for(f"cloudwatch:{GROUP}", region=REGION, account=ACCOUNT)
     assert calls.beyond(both(own, source)) == []
     # Nothing is listed; what the permission is for, see `tollbook.hosting.stores.s3`.

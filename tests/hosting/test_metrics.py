@@ -108,6 +108,7 @@ async def test_each_call_of_a_tool_is_one_line_in_either_era(
         session = await initialize(http, url)
         await session.send(url, request("tools/list"))
         await session.send(url, request("ping"))
+        await session.send(url, request("prompts/get", name="greet"))
         await session.send(url, tool("greet", name="Ann"))
         await session.send(url, tool("greet"))
         await session.send(url, tool("crashes"))
@@ -178,7 +179,7 @@ class LowLevel:
 
 
 async def test_a_server_that_cannot_list_its_tools_is_measured_as_a_whole(
-    http: httpx2.AsyncClient, measured: Serve, lines: Lines
+    http: httpx2.AsyncClient, measured: Serve, lines: Lines, logged: Callable[[], str]
 ) -> None:
     async def fails() -> None:
         raise RuntimeError
@@ -192,6 +193,7 @@ async def test_a_server_that_cannot_list_its_tools_is_measured_as_a_whole(
             assert text_of(response) == "done"
             await until(lambda number=number: len(lines.texts) == number)  # type: ignore[misc]
     assert lines.calls == [("other", "result")] * 2
+    assert logged().count("the server's tools cannot be listed") == 2
 
 
 async def test_a_tool_that_is_added_later_gets_its_name_when_the_list_is_read_again(

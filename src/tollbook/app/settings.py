@@ -244,7 +244,7 @@ def _bucket(text: str) -> str:
     from tollbook.hosting.stores import open_blobs  # only a server needs it
 
     open_blobs(text)
-    return text.rstrip("/")
+    return text
 
 
 def _namespace(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.auth_servers.issuer import Issuer
 from tests.hosting.runtime.deployment import Deployment, Table, on_lambda
-from tests.hosting.serving import messages, modern, text_of, tool, until
+from tests.hosting.serving import PATIENCE_S, messages, modern, text_of, tool, until
 from tests.hosting.wire import Event, Wire
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +73,7 @@ async def test_the_rest_of_a_call_arrives_through_another_instance_when_the_conn
     seen = await _cut(aws, session, after=5)
     (at_work,) = aws.working
 
-    async with session.resuming(aws.url, str(seen[-1].id)) as events:
+    async with asyncio.timeout(PATIENCE_S), session.resuming(aws.url, str(seen[-1].id)) as events:
         resumed_at = aws.function.invocations[-1].instance
         aws.go()
         seen += [event async for event in events]
@@ -122,7 +122,8 @@ async def test_what_is_cancelled_through_another_instance_ends(aws: Deployment) 
         await aws.entered()
         cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 3}}
         assert (await session.send(aws.url, cancelled)).status_code == 202
-        said = [event.message async for event in events]
+        async with asyncio.timeout(PATIENCE_S):
+            said = [event.message async for event in events]
     assert said[-1]["error"] == CANCELLED
     assert aws.was_cancelled
 
@@ -137,7 +138,7 @@ async def test_a_call_of_2026_ends_with_its_connection_where_the_function_is_tol
 @NOT_TOLD
 async def test_a_call_of_2026_goes_on_to_its_end_where_the_function_is_not_told(aws: Deployment) -> None:
     await _leave(aws)
-    await aws.function.invocations[-1].left.wait()
+    await until(aws.function.invocations[-1].left.is_set)
     assert text_of(await _modern(aws, "greet", name="Ann")) == "Hello, Ann!"
     await until(lambda: len(aws.working) == 1)
     aws.go()

@@ -18,7 +18,7 @@ import pytest
 from tests.fakes.lambda_service import Authorizer, Function, RestApi, deployed, function_url, rest_api
 from tests.fakes.lambda_service.rest_api import API_ID
 from tests.hosting.runtime.by_hand import OK, STREAMING, Runtime, idle, runtime_of
-from tests.hosting.serving import SetClock, until
+from tests.hosting.serving import PATIENCE_S, SetClock, until
 
 pytestmark = pytest.mark.anyio
 
@@ -213,7 +213,7 @@ class TestInstances:
             runtime = await aws.runtime()
             await runtime.next()
             assert (await answer).status_code == 502
-            await runtime.instance.dead.wait()
+            await until(runtime.instance.dead.is_set)
             (invocation,) = aws.function.invocations
             assert invocation.failure is not None
             assert invocation.failure.kind == "Sandbox.Timedout"
@@ -226,7 +226,7 @@ class TestInstances:
             runtime = await aws.runtime()
             await runtime.respond((await runtime.next())[0], OK)
             assert (await answer).status_code == 200
-            await runtime.instance.dead.wait()
+            await until(runtime.instance.dead.is_set)
             assert aws.function.invocations[0].failure is None
 
     async def test_that_cannot_start_say_so_and_end(self, aws: Deployment) -> None:
@@ -396,7 +396,7 @@ class TestAClientThatLeaves:
         runtime = await aws.runtime()
         async with runtime.responding((await runtime.next())[0], OK) as posted:
             asking.cancel()
-            await aws.function.invocations[0].left.wait()
+            await until(aws.function.invocations[0].left.is_set)
             for _ in range(100):
                 await posted.say(bytes(64 << 10))
             assert b" 202 " in await posted.end()
@@ -410,7 +410,7 @@ class TestAClientThatLeaves:
             rest = asyncio.create_task(posted.say(*[bytes(64 << 10)] * 1000))
             await until(lambda: aws.function.invocations[0].size > MIB)
             await asked.__aexit__(None, None, None)
-            await rest
+            await asyncio.wait_for(rest, PATIENCE_S)
             assert b" 202 " in await posted.end()
 
     @DOORS

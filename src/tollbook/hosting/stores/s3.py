@@ -1,8 +1,8 @@
 """Records in a bucket, which are asked for one by one: pages of results, for instances on several machines.
 
 An object is a record. Its name is PREFIX/PARTITION/KEY, with KEY escaped as in URLs; that may come to 1,024 bytes [1],
-so that names are shorter here than elsewhere. Its metadata `expires` says when the record ceases to exist,
-exactly; the object goes when a lifecycle rule of the bucket removes it. S3 shows every write at once [2].
+so that names are shorter here than elsewhere. Its metadata `expires` says when the record ceases to exist, exactly; the
+object goes when a lifecycle rule of the bucket removes it. S3 shows every write at once [2].
 
 Whoever uses them needs s3:PutObject and s3:GetObject on what lies under the prefix; and s3:ListBucket on the bucket, or
 S3 says of what is not there that it may not be read [3]. Objects are encrypted as the bucket has it; with a key of KMS,

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LOCK := $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help demo test check lint types layers conformance fuzz bench gate-bench auth-bench client-bench cloudwatch-bench agreement soak lock prices sample clean
+.PHONY: help demo test check lint types layers conformance fuzz bench gate-bench auth-bench client-bench cloudwatch-bench start-bench loop-bench agreement soak lock prices sample clean
 
 help:  ## says what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -54,6 +54,12 @@ client-bench: $(INSTALLED)  ## the client beside the MCP Inspector's and fastmcp
 
 cloudwatch-bench: $(INSTALLED)  ## FilterLogEvents beside boto3's paginator, alternating; some minutes
 	@$(BIN)/python bench/cloudwatch.py
+
+start-bench: $(INSTALLED)  ## the start of the server on Lambda beside the bare SDK, fastmcp and awslabs' handler; some minutes
+	@$(BIN)/python bench/start.py
+
+loop-bench: $(INSTALLED)  ## what a request costs through the loop on Lambda, and the memory of one that streams
+	@$(BIN)/python bench/loop.py
 
 agreement: $(INSTALLED)  ## the same 50,000 records read in five ways; minutes, and some GB of memory
 	@$(BIN)/python -m tests.agreement --events 50000 --profile mixed

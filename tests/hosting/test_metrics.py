@@ -397,7 +397,8 @@ class TestOnLambda:
         app = host(a_server(stage), MemoryStore(clock), metrics=metrics, clock=clock)
         message, headers = modern(tool("slow"))
         beside: list[asyncio.Task[Any]] = []
-        invocation = Invocation("i-1", asyncio.get_running_loop().time() + deadline_s, beside.append)
+        deadline = asyncio.get_running_loop().time() + deadline_s
+        invocation = Invocation("i-1", deadline, deadline + 1, beside.append)
         given = {"host": "localhost", "content-type": "application/json", **headers}
         scope = {
             "type": "http",

@@ -11,7 +11,7 @@ from tollbook.core import jsonrpc
 from tollbook.core.errors import StoreDown
 from tollbook.core.jsonrpc import Id, Params, Request
 from tollbook.hosting.journal import Journal
-from tollbook.hosting.metrics import Meter
+from tollbook.hosting.metrics import Measured, Meter
 from tollbook.hosting.outflow import Outflow
 from tollbook.hosting.sdk import Fault
 from tollbook.hosting.settings import HostSettings
@@ -60,6 +60,11 @@ class Call:
         self._least = LOG_LEVELS.index(log_level) if log_level in LOG_LEVELS else 0
         self._questions: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._done: Callable[[Call], None]
+        self._meter: Meter
+        self._measured: Measured | None = None
+        self._answered_so_far = 0
+        self._is_given_up = False
         self._why: str | None = None
         self._unwanted: set[Id] = set()
         self._answering: Id | None = None
@@ -70,7 +75,8 @@ class Call:
 
     def start(self, done: Callable[["Call"], None], meter: Meter) -> None:
         """Begins the work; `done` is told its end, and `meter` what it took."""
-        self._task = asyncio.create_task(self._work(meter))
+        self._done, self._meter = done, meter
+        self._task = asyncio.create_task(self._work())
         self._task.add_done_callback(lambda _task: done(self))
 
     async def join(self) -> None:
@@ -88,6 +94,20 @@ class Call:
         """Ends the work on one request; those beside it go on."""
         self._unwanted.add(request_id)
         self._interrupt(request_id)
+
+    async def give_up(self) -> None:
+        """Answers what is unanswered with why it was cancelled. A handler that does not heed that is left to itself."""
+        self._is_given_up = True
+        self.outcome, self.code = "cancelled", jsonrpc.CANCELLED
+        unanswered = self.request_ids[self._answered_so_far :]
+        for number, request_id in enumerate(unanswered, 1):
+            data = jsonrpc.error(request_id, jsonrpc.CANCELLED, self._why or "The call was given up.")
+            await self.out.put(data, answers=request_id, is_last=number == len(unanswered))
+        self.out.close()
+        self._done(self)
+        if self._measured is not None:
+            self._measured.end(self.outcome)
+            await self._meter.tell(self._measured)
 
     def _interrupt(self, request_id: Id | None) -> None:
         # Only the server's handler is interrupted, and once: an answer that is there already is still sent, and what
@@ -138,14 +158,17 @@ class Call:
             waiting.set_result(body)
         return True
 
-    async def _work(self, meter: Meter) -> None:
+    async def _work(self) -> None:
         try:
             for number, request in enumerate(self._requests, 1):
-                with meter.measuring(request) as measured:
+                with self._meter.measuring(request) as self._measured:
                     data = await self._answered(request)
-                    measured.end(self.outcome)
+                    self._measured.end(self.outcome)
                     await self.out.put(data, answers=request.id, is_last=number == len(self._requests))
-                await meter.tell(measured)
+                if self._is_given_up:
+                    return
+                self._answered_so_far = number
+                await self._meter.tell(self._measured)
             await self.out.keep_the_rest()
         finally:
             self.out.close()

@@ -58,7 +58,7 @@ class Calls:
             await self._open(call, call.journal)
         call.start(self._forget, self._meter)
         if invocation is not None:
-            invocation.wait_until(asyncio.create_task(_ending(call, invocation.deadline)))
+            invocation.wait_until(asyncio.create_task(_ending(call, invocation)))
         if self._pulse is None:
             self._pulse = asyncio.create_task(self._watch())
 
@@ -109,7 +109,7 @@ class Calls:
         return [call for call in self._calls.values() if call.session_id == session_id]
 
     def _forget(self, call: Call) -> None:
-        del self._calls[call.id]
+        self._calls.pop(call.id, None)
 
     async def drain(self) -> None:
         """Waits for the calls that run, then ends what still does. No new one begins."""
@@ -174,12 +174,13 @@ class Calls:
             call.cancel(f"Nobody listened for {self._settings.unheard_s:g} s.")
 
 
-async def _ending(call: Call, deadline: float) -> None:
-    """Waits for the end of `call`, which is cancelled at `deadline`."""
-    late = asyncio.get_running_loop().call_at(
-        deadline, call.cancel, "The function's time was up before the call had ended."
-    )
-    try:
-        await call.join()
-    finally:
-        late.cancel()
+async def _ending(call: Call, invocation: Invocation) -> None:
+    """Waits for the end of `call`, which is cancelled at the deadline, and given up if it does not heed that."""
+    now = asyncio.get_running_loop().time
+    ended = asyncio.create_task(call.join())
+    if (await asyncio.wait((ended,), timeout=max(invocation.deadline - now(), 0)))[1]:
+        call.cancel("The function's time was up before the call had ended.")
+        await asyncio.wait((ended,), timeout=max(invocation.hard_stop - now(), 0) / 2)
+    if not ended.done():
+        await call.give_up()
+        ended.cancel()

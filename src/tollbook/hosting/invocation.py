@@ -15,15 +15,16 @@ class Invocation(msgspec.Struct, frozen=True):
 
     Attributes:
         id: what the platform calls it; for logs.
-        deadline: when its work should have ended and been answered, by the event loop's clock. Some seconds later
-            what still runs is cancelled.
+        deadline: when its work should have ended and been answered, by the event loop's clock.
+        hard_stop: when what still runs is cancelled, by the same.
         wait_until: takes a task that must end before the process is put to sleep, though the response may have ended
-            long before. It is waited for until the deadline. As
+            long before. It is waited for until the hard stop; afterwards it raises RuntimeError. As
             https://developer.mozilla.org/en-US/docs/Web/API/ExtendableEvent/waitUntil
     """
 
     id: str
     deadline: float
+    hard_stop: float
     wait_until: Callable[[asyncio.Task[Any]], None]
 
 

@@ -43,7 +43,7 @@ def light_import() -> Iterator[None]:
     sys.modules |= dict.fromkeys(hidden)  # type: ignore[arg-type]
     config = BaseModel.model_config
     BaseModel.model_config = {**config, "defer_build": True}
-    TypeAdapter.__init__ = _deferred  # type: ignore[method-assign]
+    TypeAdapter.__init__ = _deferred  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:
@@ -74,7 +74,11 @@ class _Late(ModuleType):
         spec = self.__spec__
         with _turn:
             if vars(self).pop(_IS_LATE, False) and spec is not None and spec.loader is not None:
-                spec.loader.exec_module(self)
+                try:
+                    spec.loader.exec_module(self)
+                except BaseException:
+                    setattr(self, _IS_LATE, True)  # whoever asks next is told the same
+                    raise
         return super().__getattribute__(name)
 
 

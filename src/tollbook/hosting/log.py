@@ -99,8 +99,7 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            # What others write into their sentences may be what a caller sent; the sentences alone are not.
-            "event": record.getMessage() if record.name.partition(".")[0] == "tollbook" else str(record.msg),
+            "event": record.getMessage() if record.name.partition(".")[0] == "tollbook" else _sentence(record),
         }
         fields |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info and record.exc_info[1] is not None:
@@ -109,6 +108,12 @@ class JsonLines(logging.Formatter):
             fields["exception"] = type(cause).__name__
             fields["at"] = _places(cause)
         return msgspec.json.encode(fields, enc_hook=str).decode()
+
+
+def _sentence(record: logging.LogRecord) -> str:
+    """What others say, without what they write into it, and without what asyncio appends in lines of its own: either
+    may be what a caller sent."""
+    return str(record.msg).partition("\n")[0]
 
 
 def _cause(fault: BaseException) -> BaseException:

@@ -154,9 +154,10 @@ def embedded_metrics(
         taken = {"_aws", "tool", "outcome", *(each.name for each in own)}
         sums: dict[str, Measure] = {}
         for each in call.measures:
-            if each.name not in taken and math.isfinite(each.value):
-                before = sums.get(each.name)
-                sums[each.name] = msgspec.structs.replace(each, value=each.value + (before.value if before else 0))
+            before = sums.get(each.name)
+            total = float(each.value) + (before.value if before else 0)
+            if each.name and each.name not in taken and math.isfinite(total):
+                sums[each.name] = msgspec.structs.replace(each, value=total)
         metrics = [*own, *sums.values()][:_MOST_METRICS]
         directive = {
             "Namespace": namespace,

@@ -33,8 +33,10 @@ class Ruling(msgspec.Struct, frozen=True):
 
 
 class Authorizer:
-    """Attributes:
-    asked: how often the function was called.
+    """See the module.
+
+    Attributes:
+        asked: how often the function was called.
     """
 
     def __init__(self, function: Function, clock: Callable[[], float], *, ttl_s: float = 300) -> None:

@@ -42,10 +42,10 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         init_s: what a process may take until it asks for its first invocation. Lambda gives 10 s, then begins anew in
             the time of the first invocation; a machine of two busy cores needs more.
         freezes: whether a process is stopped while it has no invocation, as Lambda does.
-        tells_who_left: whether the connection of a response that nobody waits for is reset. Documented is that the
-            function is "not interrupted or stopped" when its client's connection breaks
-            (https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html), and not whether it is
-            told; so tests try both.
+        tells_who_left: whether the connection of a response that nobody waits for is reset. Documented is that
+            such a response is neither interrupted nor stopped
+            (https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html), and not whether the
+            function is told; so tests try both.
         largest_stream: bytes of a streamed response.
     """
 

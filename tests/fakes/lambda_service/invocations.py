@@ -62,18 +62,20 @@ class Trailers(NamedTuple):
 
 
 class Invocation:
-    """Attributes:
-    id, trace_id: as the function is told.
-    event: as JSON.
-    instance: the number of the one that has it; -1 before.
-    mode, content_type: of the response, as the runtime says; before that, empty.
-    trailers: None if it ended without.
-    failure: why it did not end well, if it did not.
-    size: bytes of the response so far.
-    begun: the runtime began to post a response, or an error.
-    answered: the response has ended, well or not.
-    over: the runtime is done with it: it asked for the next, or is dead.
-    left: nobody waits for the response any more.
+    """See the module.
+
+    Attributes:
+        id, trace_id: as the function is told.
+        event: as JSON.
+        instance: the number of the one that has it; -1 before.
+        mode, content_type: of the response, as the runtime says; before that, empty.
+        trailers: None if it ended without.
+        failure: why it did not end well, if it did not.
+        size: bytes of the response so far.
+        begun: the runtime began to post a response, or an error.
+        answered: the response has ended, well or not.
+        over: the runtime is done with it: it asked for the next, or is dead.
+        left: nobody waits for the response any more.
     """
 
     def __init__(self, event: bytes, trace_id: str) -> None:

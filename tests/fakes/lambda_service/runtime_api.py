@@ -60,6 +60,7 @@ class RuntimeApi:
         failure: why it could not start, if it said so.
         refused: what was answered with an error, as `STATUS errorType`, for tests.
         is_ready: it has asked for an invocation, or for its restoration, and has none.
+        rested: called when that begins.
     """
 
     def __init__(self, *, snap_start: bool, tells_who_left: bool, largest_stream: int = LARGEST_STREAM) -> None:

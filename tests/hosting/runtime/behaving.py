@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from tollbook.hosting.invocation import invocation_of
+from tollbook.hosting.invocation import Invocation, invocation_of
 
 HERE: Final = Path(os.environ.get("NOTES", "."))
 CAUSE: Final = "hunter2"
@@ -40,6 +40,18 @@ async def work_on() -> None:
 async def work_until(name: str) -> None:
     await wait_for(name)
     note("has-worked")
+
+
+async def raises() -> None:
+    raise ValueError(CAUSE)
+
+
+async def hands_on(invocation: Invocation) -> None:
+    """Work that hands on more of it when it is cancelled, and so on."""
+    try:
+        await asyncio.sleep(600)
+    finally:
+        invocation.wait_until(asyncio.create_task(hands_on(invocation)))
 
 
 def note(name: str, text: str = "") -> None:
@@ -112,6 +124,36 @@ async def app(scope: Mapping[str, Any], receive: Callable[[], Any], send: Send) 
             await wait_for(name)
             await begin()
             await say(b"at last", more=False)
+        case ["raises", "after"]:
+            await begin()
+            await say(b"whole", more=False)
+            raise ValueError(CAUSE)
+        case ["raises", "beside"]:
+            invocation = invocation_of(scope)
+            assert invocation is not None
+            invocation.wait_until(raises())  # type: ignore[arg-type] # a coroutine will do
+            await begin()
+            await say(b"whole", more=False)
+        case ["hands", "on", "late"]:
+            invocation = invocation_of(scope)
+            assert invocation is not None
+            invocation.wait_until(asyncio.create_task(hands_on(invocation)))
+            await begin()
+            await say(b"whole", more=False)
+        case ["works", "after", "that", name]:
+            await begin()
+            await say(b"whole", more=False)
+            await work_until(name)
+        case ["no", "headers"]:
+            await send({"type": "http.response.start", "status": 200, "headers": [("not", "bytes")]})
+            await say(b"", more=False)
+        case ["swallows"]:
+            await begin()
+            for _ in range(7):
+                with suppress(Exception):
+                    await say(b"a" * 1_000_000)
+            with suppress(Exception):
+                await say(b"", more=False)
         case ["hears", "who", "left"]:
             await begin()
             await say(b"begun ")
@@ -126,10 +168,23 @@ async def without_lifespan(scope: Mapping[str, Any], receive: Callable[[], Any],
 
 async def cannot_start(scope: Mapping[str, Any], receive: Callable[[], Any], send: Send) -> None:
     await receive()
-    await send({"type": "lifespan.startup.failed", "message": "The table is not there."})
+    await send({"type": "lifespan.startup.failed", "message": f"Traceback: {CAUSE}"})
 
 
-def factory() -> Any:
+async def does_not_end(scope: Mapping[str, Any], receive: Callable[[], Any], send: Send) -> None:
+    if scope["type"] == "http":
+        await without_lifespan(scope, receive, send)
+        return
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await asyncio.Event().wait()
+
+
+def decorated(*args: Any, **named: Any) -> Any:
+    return app(*args, **named)
+
+
+def factory(debug: bool = False) -> Any:
     return app
 
 
@@ -138,6 +193,8 @@ def raising() -> Any:
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    if event.get("fails") == "oddly":
+        raise type("Ошибка\r\n", (Exception,), {"__str__": lambda _: 1 / 0})
     if event.get("fails"):
         raise LookupError(str(event["fails"]))
     return {"got": event, "id": context.aws_request_id, "name": context.function_name}

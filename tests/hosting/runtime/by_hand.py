@@ -1,4 +1,4 @@
-"""A runtime whose every word a test says itself: its process does nothing."""
+"""Runtimes whose every word a test says itself: their processes do nothing."""
 
 import asyncio
 import json
@@ -8,7 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.fakes.lambda_service import Configuration, Function, Instance
+import httpx2
+import pytest
+
+from tests.fakes.lambda_service import Configuration, Function, Instance, RestApi, deployed, function_url, rest_api
 from tests.hosting.serving import PATIENCE_S, Reply, ask, raw, until
 
 API: Final = "/2018-06-01/runtime"
@@ -16,6 +19,9 @@ STREAMING: Final = {
     "Content-Type": "application/vnd.awslambda.http-integration-response",
     "Lambda-Runtime-Function-Response-Mode": "streaming",
 }
+REST_API: Final = "REST API"
+FUNCTION_URL: Final = "function URL"
+DOORS: Final = pytest.mark.parametrize("door", [REST_API, FUNCTION_URL])
 OK: Final = b'{"statusCode":200}' + bytes(8)
 
 
@@ -105,3 +111,36 @@ async def runtime_of(function: Function, number: int = 0) -> Runtime:
     """The runtime of the instance of that number, once it is there."""
     await until(lambda: any(each.number == number for each in function.instances))
     return Runtime(next(each for each in function.instances if each.number == number))
+
+
+class Play:
+    """A function whose runtimes are played by hand, both of its front doors, and who comes to them."""
+
+    def __init__(self, function: Function, addresses: Mapping[str, str], http: httpx2.AsyncClient) -> None:
+        self.function, self.addresses, self.http = function, addresses, http
+
+    def ask(
+        self, door: str = REST_API, method: str = "POST", path: str = "/mcp", **more: Any
+    ) -> "asyncio.Task[httpx2.Response]":
+        """A request on its way."""
+        return asyncio.create_task(self.http.request(method, self.addresses[door] + path, **more))
+
+    async def runtime(self, number: int = 0) -> Runtime:
+        return await runtime_of(self.function, number)
+
+
+@asynccontextmanager
+async def playing(folder: Path, http: httpx2.AsyncClient, most: int = 2, **settings: Any) -> AsyncIterator[Play]:
+    """A function of at most so many instances; for `settings` see `Configuration`."""
+    async with (
+        deployed(idle(folder, **settings), most=most) as function,
+        rest_api(function, RestApi()) as api,
+        function_url(function) as url,
+    ):
+        yield Play(function, {REST_API: api, FUNCTION_URL: url}, http)
+
+
+@pytest.fixture
+async def aws(tmp_path: Path, http: httpx2.AsyncClient) -> AsyncIterator[Play]:
+    async with playing(tmp_path, http) as play:
+        yield play

@@ -78,6 +78,12 @@ def test_a_rest_api_that_gives_single_values_alone_is_understood_too() -> None:
     assert request.scope["query_string"] == b"a=2&b+c=d%26e"
 
 
+def test_a_root_path_is_found_however_the_path_is_written() -> None:
+    context = {**REST["requestContext"], "path": "/tolls/a%20b"}
+    scope = read_event(changed(REST, pathParameters={"proxy": "a b"}, requestContext=context)).scope
+    assert (scope["path"], scope["raw_path"], scope["root_path"]) == ("/tolls/a b", b"/tolls/a%20b", "/tolls")
+
+
 def test_the_length_of_the_body_is_what_it_is() -> None:
     assert lines(read_event(REST), b"content-length") == [b"17"]
     assert lines(read_event(changed(REST, body=None)), b"content-length") == []
@@ -91,7 +97,13 @@ def test_the_length_of_the_body_is_what_it_is() -> None:
         ("/tolls/mcp", "/{proxy+}", {"proxy": "mcp"}, "/tolls"),
         ("/prod/mcp", "/mcp", None, "/prod"),
         ("/prod/a/b/c", "/a/{proxy+}", {"proxy": "b/c"}, "/prod"),
-        ("/prod/", "/", None, ""),
+        ("/prod/", "/", None, "/prod"),
+        ("/prod", "/", None, "/prod"),
+        ("/", "/", None, ""),
+        ("/prod/x/", "/{proxy+}", {"proxy": "x"}, "/prod"),
+        ("/prod/elsewhere", "/{proxy+}", {"proxy": "other"}, "/prod"),
+        ("/production/elsewhere", "/{proxy+}", {"proxy": "other"}, ""),
+        ("/mcp", "/{a{a{a{a{a", {"a": "mcp"}, ""),
     ],
 )
 def test_a_stage_or_a_base_path_is_the_root_path(
@@ -118,6 +130,15 @@ def test_an_http_api_is_not_streamed_to_and_has_its_stage() -> None:
     request = read_event(changed(URL, rawPath="/dev/mcp", requestContext=context))
     assert not request.can_stream
     assert request.scope["root_path"] == "/dev"
+
+
+def test_an_http_api_is_not_streamed_to_in_the_older_format_either() -> None:
+    assert not read_event(changed(REST, version="1.0")).can_stream
+
+
+def test_a_client_is_one_only_if_it_is_an_address() -> None:
+    context = {**URL["requestContext"], "http": {"method": "GET", "sourceIp": "192.0.2.8\n"}}
+    assert read_event(changed(URL, requestContext=context)).scope["client"] is None
 
 
 def test_a_body_that_is_not_text_comes_whole() -> None:
@@ -156,6 +177,9 @@ def test_bytes_that_are_no_latin_1_are_not_lost() -> None:
         changed(URL, rawPath="https://elsewhere.example/"),
         changed(URL, body="%%%", isBase64Encoded=True),
         changed(URL, requestContext={"http": {"method": "GET"}}, cookies=["a=1\nb"]),
+        changed(URL, requestContext={**URL["requestContext"], "domainName": "a\nb"}),
+        changed(URL, rawPath="/" + "a" * 70_000),
+        changed(REST, requestContext={"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:…"}}),
     ],
 )
 def test_what_stands_for_no_request_is_refused_in_a_sentence_that_quotes_nothing(event: object) -> None:

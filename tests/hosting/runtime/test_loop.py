@@ -180,7 +180,10 @@ async def test_an_answer_that_lambda_ends_is_the_end_of_it(tmp_path: Path) -> No
         assert (await asked(function, "/echo", b"still here"))[1] == b"still here"
 
 
-@pytest.mark.parametrize("sent", [b"{}", b"[1]", b'{"source":"aws.events"}', b"no json", b"[" * 100_000])
+ODD: Final = (b"{}", b"[1]", b'{"source":"aws.events"}', b"no json", b"[" * 100_000, b'{"rawPath":"\xff"}')
+
+
+@pytest.mark.parametrize("sent", ODD)
 async def test_an_event_that_is_no_request_is_an_error(tmp_path: Path, sent: bytes) -> None:
     async with looping(tmp_path) as function:
         invocation = await invoked(function, sent)
@@ -211,6 +214,42 @@ async def test_a_function_url_that_does_not_stream_gets_one_document(tmp_path: P
         assert json.loads(await invocation.whole())["body"] == "text"
 
 
+@pytest.mark.parametrize("mode", ["stream", "buffered"])
+async def test_an_answer_that_is_whole_is_sent_whatever_the_app_does_then(tmp_path: Path, mode: str) -> None:
+    async with looping(tmp_path, timeout_s=2, environment={"LAMBDA_RESPONSE_MODE": mode}) as function:
+        for path in ("/raises/after", "/raises/beside", "/works/after/that/never", "/hands/on/late"):
+            invocation = await invoked(function, event(path))
+            answer = await invocation.whole()
+            assert b"whole" in answer
+            assert b'"statusCode":200' in answer
+            await end(invocation)
+        assert b"still here" in await (await invoked(function, event("/echo", b"still here"))).whole()
+        assert function.deaths == 0
+    told = (tmp_path / "instance-tollbook-0.log").read_text()
+    assert told.count("the function's time is up") <= 3
+    assert CAUSE not in told
+
+
+async def test_what_cannot_be_sent_as_one_document_is_500(tmp_path: Path) -> None:
+    async with looping(tmp_path, environment={"LAMBDA_RESPONSE_MODE": "buffered"}) as function:
+        for path, body in (("/no/headers", b""), ("/swallows", b""), ("/echo", b"\x01" * 1_500_000)):
+            invocation = await invoked(function, event(path, body))
+            assert json.loads(await invocation.whole())["statusCode"] == 500
+            await end(invocation)
+        assert function.deaths == 0
+
+
+async def test_an_app_whose_lifespan_does_not_end_is_ended(tmp_path: Path) -> None:
+    async with looping(tmp_path, "does_not_end") as function:
+        assert (await asked(function, "/"))[0]["statusCode"] == 204
+    assert "the app's lifespan does not end" in (tmp_path / "instance-tollbook-0.log").read_text()
+
+
+async def test_an_app_behind_a_decorator_is_one(tmp_path: Path) -> None:
+    async with looping(tmp_path, "decorated") as function:
+        assert (await asked(function, "/echo", b"x"))[1] == b"x"
+
+
 async def test_an_app_without_a_lifespan_is_served_and_a_factory_is_asked(tmp_path: Path) -> None:
     async with looping(tmp_path, "without_lifespan") as function:
         assert (await asked(function, "/"))[0]["statusCode"] == 204
@@ -233,7 +272,7 @@ async def test_a_process_that_is_told_to_stop_ends_its_lifespan(tmp_path: Path) 
         ("raising", {}, "ValueError while it was loaded or started; the log says where."),
         ("app", {"FAILS": "at import"}, "RuntimeError while it was loaded or started; the log says where."),
         ("app", {"FAILS": "missing"}, "ModuleNotFoundError while it was loaded or started; the log says where."),
-        ("cannot_start", {}, "The table is not there."),
+        ("cannot_start", {}, "The app's lifespan failed to start."),
         ("app", {"LAMBDA_RESPONSE_MODE": "sometimes"}, "LAMBDA_RESPONSE_MODE is stream or buffered, not 'sometimes'."),
     ],
 )
@@ -280,6 +319,10 @@ async def test_what_a_plain_function_raises_is_the_invocations_error(tmp_path: P
         with pytest.raises(FunctionError) as failure:
             await invocation.whole()
         assert (failure.value.kind, failure.value.message) == ("LookupError", "Unauthorized")
+        invocation = await invoked(function, b'{"fails":"oddly"}')
+        with pytest.raises(FunctionError) as failure:
+            await invocation.whole()
+        assert (failure.value.kind, failure.value.message) == ("________", "")
         invocation = await invoked(function, b"no json")
         with pytest.raises(FunctionError):
             await invocation.whole()
@@ -326,19 +369,20 @@ async def test_where_there_is_no_runtime_api_the_loop_says_so(tmp_path: Path) ->
 
 async def test_a_runtime_api_that_ends_every_connection_is_asked_over_a_new_one(tmp_path: Path) -> None:
     answers: asyncio.Queue[bytes] = asyncio.Queue()
-    events = iter([event("/answers/when/told"), event("/echo", b"second")])
+    numbers = iter((1, 2))
 
     served: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         served.add(asyncio.current_task())
-        head = b""
+        head, number = b"", 0
         while not head.endswith(b"\r\n\r\n") and not reader.at_eof():
             head += await reader.readline()
         if head.startswith(b"POST"):
             answers.put_nowait(await reader.readuntil(b"\r\n0\r\n\r\n"))
             writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
-        elif (sent := next(events, None)) is not None:
+        elif number := next(numbers, 0):
+            sent = event(f"/answers/when/told-{number}")
             deadline = int(time.time() + 60) * 1000
             told = f"Lambda-Runtime-Aws-Request-Id: 1\r\nLambda-Runtime-Deadline-Ms: {deadline}"
             writer.write(f"HTTP/1.1 200 OK\r\n{told}\r\nContent-Length: {len(sent)}\r\n\r\n".encode() + sent)
@@ -346,7 +390,8 @@ async def test_a_runtime_api_that_ends_every_connection_is_asked_over_a_new_one(
             await reader.read()
         writer.close()
         await writer.wait_closed()
-        (tmp_path / "told").touch()  # when the process can know that the connection has ended
+        if number:
+            (tmp_path / f"told-{number}").touch()  # now the process can know that it has ended
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         address = "{}:{}".format(*server.sockets[0].getsockname())
@@ -358,8 +403,8 @@ async def test_a_runtime_api_that_ends_every_connection_is_asked_over_a_new_one(
         )
         try:
             async with asyncio.timeout(PATIENCE_S * 3):
-                assert b"at last" in await answers.get()
-                assert b"second" in await answers.get()
+                for _ in range(2):
+                    assert b"at last" in await answers.get()
         finally:
             process.terminate()
             assert await process.wait() == 0

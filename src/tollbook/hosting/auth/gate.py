@@ -19,6 +19,7 @@ from tollbook.hosting.auth.issuer import Issuer
 from tollbook.hosting.auth.keys import Age, Key, KeySet
 from tollbook.hosting.auth.settings import AuthSettings, allows
 from tollbook.hosting.auth.throttle import Throttle
+from tollbook.hosting.invocation import Invocation, invocation_of
 
 FetchKeys = Callable[[], Awaitable[bytes]]
 """Gives an issuer's key set as he writes it; raises NotFetched, or StoreDown where it lies in a store."""
@@ -85,7 +86,7 @@ class Gate:
             if wait_s and not self._remembered.knew(credential, now):
                 raise too_many(wait_s)
             try:
-                caller = await self._verified(credential, now)
+                caller = await self._verified(credential, now, invocation_of(scope))
             except token.BadToken as bad:
                 self._remembered.drop(credential)
                 if (
@@ -97,7 +98,7 @@ class Gate:
             raise self._challenges.insufficient()
         return caller
 
-    async def _verified(self, credential: str, now: float) -> Caller:
+    async def _verified(self, credential: str, now: float, invocation: Invocation | None) -> Caller:
         if not credential:
             raise token.BadToken("no bearer token")
         if is_api_key(credential):
@@ -107,7 +108,7 @@ class Gate:
             self._remembered.add(credential, caller, now, is_believed=False)  # by the next time it may be revoked
             return caller
         unsigned = token.read(credential, self._settings.rules, now)
-        caller = token.verified(unsigned, await self._keys.get(unsigned.kid, unsigned.algorithm))
+        caller = token.verified(unsigned, await self._keys.get(unsigned.kid, unsigned.algorithm, invocation))
         self._remembered.add(credential, caller, now)
         return caller
 
@@ -122,9 +123,16 @@ class _Asking:
         self._what, self._ask = what, ask
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
+    def begin(self, invocation: Invocation | None) -> None:
+        """Asks, unless it is asking.
+
+        Args:
+            invocation: must last until there is an answer, for whoever does not wait for that.
+        """
         if self._task is None:
             self._task = asyncio.create_task(self._try())
+        if invocation is not None:
+            invocation.wait_until(self._task)
 
     async def wait(self) -> None:
         """Waits for the answer, if it was asked for. Who leaves meanwhile does not end what others wait for."""
@@ -154,12 +162,12 @@ class _IssuerKeys:
         self._set = KeySet()
         self._asking = _Asking("keys", self._ask)
 
-    async def get(self, kid: str, algorithm: str) -> Key | None:
+    async def get(self, kid: str, algorithm: str, invocation: Invocation | None) -> Key | None:
         """The key of that id, if the issuer has it."""
         now = self._clock()
         if self._set.is_due(kid, algorithm, now):
             self._set.ask(now)
-            self._asking.begin()
+            self._asking.begin(invocation)
         found = self._set.find(kid, algorithm, now)
         if found is None:
             await self._asking.wait()
@@ -188,7 +196,7 @@ class _Shim:
         now = self._clock()
         if self._age.is_due(now):
             self._age.ask(now)
-            self._asking.begin()
+            self._asking.begin(exchange.invocation)
         if not self._age.is_usable(now):
             await self._asking.wait()
         if not self._age.is_usable(self._clock()):

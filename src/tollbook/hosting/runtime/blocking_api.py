@@ -4,10 +4,14 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 
 import http.client
+import logging
 from collections.abc import Iterable
+from typing import Final
 
 from tollbook.hosting.runtime import framing
 from tollbook.hosting.runtime.framing import Failure, Next, Unusable
+
+_log: Final = logging.getLogger(__name__)
 
 
 class RuntimeApi:
@@ -66,4 +70,6 @@ class RuntimeApi:
             raise Unusable(f"The Runtime API at {self._address} does not answer.") from fault
         if response.status >= framing.BROKEN or (method == "GET" and response.status != 200):
             raise Unusable(f"The Runtime API answered {response.status}.")
+        if response.status not in (200, 202):
+            _log.error("the Runtime API refused an answer", extra={"status": response.status})
         return {name.lower(): value for name, value in response.getheaders()}, content

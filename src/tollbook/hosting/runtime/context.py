@@ -1,14 +1,25 @@
 """What a function is told of its invocation besides the event."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Final
 
 from tollbook.hosting.runtime.framing import Next
 
+TRACE_ID: Final = "_X_AMZN_TRACE_ID"
+"""Where AWS's SDKs look for it: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html"""
+
+
+def hand_on(trace_id: str, environment: MutableMapping[str, str]) -> None:
+    """Lets AWS's SDKs tell their services which request they are asked for."""
+    if trace_id:
+        environment[TRACE_ID] = trace_id
+    else:
+        environment.pop(TRACE_ID, None)
+
 
 class LambdaContext:
-    """The `context` that Lambda's own Python runtime hands to a handler.
+    """The `context` that a handler is called with, as far as a web request has one.
 
     Source: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """

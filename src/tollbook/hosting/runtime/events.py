@@ -23,7 +23,12 @@ from tollbook.hosting.runtime.framing import Headers, metadata_of
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5
-_PARAMETER: Final = re.compile(r"\{([^}+]+)\+?\}")
+_PARAMETER: Final = re.compile(r"\{([^{}+]+)\+?\}")
+_MOST_PARAMETERS: Final = 20
+_ADDRESS: Final = re.compile(r"[0-9A-Fa-f.:]{2,45}")
+_LONGEST: Final = 64 << 10
+"""Characters of path and query together; API Gateway takes fewer:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html"""
 _FUNCTION_URL: Final = ".lambda-url."
 _NOT_ASCII_SAFE: Final = "/:@!$&'()*+,;=-._~%"
 
@@ -55,6 +60,8 @@ class _Identity(msgspec.Struct):
 
 class _RestContext(msgspec.Struct):
     path: str = ""
+    stage: str = ""
+    elb: object = None
     domainName: str = ""
     identity: _Identity = msgspec.field(default_factory=_Identity)
 
@@ -65,6 +72,7 @@ class _RestEvent(msgspec.Struct):
     httpMethod: str
     path: str
     requestContext: _RestContext
+    version: str = ""
     resource: str = ""
     headers: dict[str, str] | None = None
     multiValueHeaders: dict[str, list[str]] | None = None
@@ -122,12 +130,14 @@ def _from_rest(event: _RestEvent, whole: Mapping[str, Any]) -> HttpRequest:
     headers = event.multiValueHeaders or _each(event.headers)
     query = event.multiValueQueryStringParameters or _each(event.queryStringParameters)
     context = event.requestContext
+    if context.elb is not None:
+        raise UnknownEvent("The event is a load balancer's, which is not served.")
     path = context.path or event.path
     return HttpRequest(
         _scope(
             event.httpMethod,
             path,
-            _root_of(path, event.resource, event.pathParameters),
+            _root_of(path, context.stage, event.resource, event.pathParameters),
             urlencode(query, doseq=True),  # what was decoded on the way
             ((name, value) for name, values in headers.items() for value in values),
             (context.domainName, context.identity.sourceIp),
@@ -136,7 +146,7 @@ def _from_rest(event: _RestEvent, whole: Mapping[str, Any]) -> HttpRequest:
         ),
         body,
         is_rest=True,
-        can_stream=True,
+        can_stream=event.version != "1.0",  # which only HTTP APIs say
     )
 
 
@@ -147,10 +157,7 @@ def _from_url(event: _UrlEvent, whole: Mapping[str, Any]) -> HttpRequest:
         headers.append(("cookie", "; ".join(event.cookies)))  # RFC 6265 §5.4
     context = event.requestContext
     route = event.routeKey.partition(" ")[2]
-    root = _root_of(event.rawPath, route, event.pathParameters)
-    stage = f"/{context.stage}"
-    if not root and context.stage != "$default" and f"{event.rawPath}/".startswith(f"{stage}/"):
-        root = stage
+    root = _root_of(event.rawPath, context.stage, route, event.pathParameters)
     return HttpRequest(
         _scope(
             context.http.method,
@@ -172,11 +179,20 @@ def _each(values: Mapping[str, str] | None) -> dict[str, list[str]]:
     return {name: [value] for name, value in (values or {}).items()}
 
 
-def _root_of(path: str, resource: str, parameters: Mapping[str, str] | None) -> str:
-    """What stands in `path` before what `resource`, `/{proxy+}` for example, matched: a stage or a base path."""
-    known = parameters or {}
-    matched = _PARAMETER.sub(lambda found: known.get(found[1], ""), resource).rstrip("/")
-    return path.removesuffix(matched) if matched and path.endswith(matched) else ""
+def _root_of(path: str, stage: str, resource: str, parameters: Mapping[str, str] | None) -> str:
+    """What stands in `path` before the app's own: a stage or a base path.
+
+    Args:
+        resource: what was matched after it, `/{proxy+}` for example; or empty, where there are no such things.
+        parameters: what stands in `path` for the names in `resource`.
+    """
+    if len(path) + len(resource) <= _LONGEST and resource:
+        known = parameters or {}
+        filled = _PARAMETER.sub(lambda found: known.get(found[1], "")[: len(path)], resource, _MOST_PARAMETERS)
+        whole, matched = unquote(path).rstrip("/"), unquote(filled).rstrip("/")
+        if whole.endswith(matched):
+            return whole.removesuffix(matched)
+    return f"/{stage}" if f"{path}/".startswith(f"/{stage}/") else ""
 
 
 def _body(text: str | None, is_base64: bool) -> bytes:
@@ -205,10 +221,12 @@ def _scope(
     """
     if not (_TOKEN.fullmatch(method) and path.startswith("/")):
         raise UnknownEvent("The event has no method or no path.")
+    if len(path) + len(query) > _LONGEST:
+        raise UnknownEvent("The event has too long a path.")
     domain, client = ends
     lines = _lines(headers)
     if not any(name == b"host" for name, _ in lines) and domain:
-        lines.append((b"host", _bytes(domain)))
+        lines += _lines([("host", domain)])
     # Said once, and rightly: the body was decoded, and came in one piece.
     lines = [each for each in lines if each[0] not in (b"content-length", b"transfer-encoding")]
     if body:
@@ -222,9 +240,9 @@ def _scope(
         "path": unquote(path),
         "raw_path": quote(path, safe=_NOT_ASCII_SAFE).encode("ascii"),
         "query_string": quote(query, safe=f"{_NOT_ASCII_SAFE}?").encode("ascii"),
-        "root_path": unquote(root_path),
+        "root_path": root_path,
         "headers": lines,
-        "client": (client, 0) if client else None,
+        "client": (client, 0) if _ADDRESS.fullmatch(client) else None,
         "server": (domain, 443) if domain else None,
         "aws.event": {name: value for name, value in event.items() if name != "body"},
     }

@@ -8,6 +8,7 @@ Sources:
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
@@ -37,6 +38,8 @@ _END_OF_PRELUDE: Final = bytes(8)
 # They are of one connection, and Lambda's own is another: RFC 9110 §7.6.1.
 _HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade"})
 
+_NO_TOKEN: Final = re.compile(r"[^A-Za-z0-9._-]")
+
 Headers = Iterable[tuple[bytes, bytes]]
 
 
@@ -44,12 +47,19 @@ class Failure(NamedTuple):
     """Why there is no answer, or no more of it: for the log of whoever runs the function.
 
     Attributes:
-        kind: a name for it in ASCII, `Function.Deadline` for example.
-        message: a sentence, without anything that a caller sent.
+        kind: a name for it, `Function.Deadline` for example.
+        message: a sentence; of an app, without anything that a caller sent.
+        is_late: there was not time enough.
     """
 
     kind: str
     message: str
+    is_late: bool = False
+
+    @property
+    def token(self) -> str:
+        """`kind` as a header can have it."""
+        return _NO_TOKEN.sub("_", self.kind) or "_"
 
 
 class Next(NamedTuple):
@@ -85,13 +95,17 @@ def error_of(invocation_id: str) -> str:
 
 
 def next_of(headers: Mapping[str, str]) -> Next:
-    """The invocation that the headers, by lower-case name, of an answer to `NEXT` are about."""
-    return Next(
-        headers["lambda-runtime-aws-request-id"],
-        int(headers["lambda-runtime-deadline-ms"]),
-        headers.get("lambda-runtime-invoked-function-arn", ""),
-        headers.get("lambda-runtime-trace-id", ""),
-    )
+    """The invocation that the headers, by lower-case name, of an answer to `NEXT` are about.
+
+    Raises:
+        Unusable: they do not say.
+    """
+    try:
+        id_, deadline_ms = headers["lambda-runtime-aws-request-id"], int(headers["lambda-runtime-deadline-ms"])
+    except (KeyError, ValueError):
+        raise Unusable("The Runtime API does not say which invocation it hands out.") from None
+    arn, trace_id = headers.get("lambda-runtime-invoked-function-arn", ""), headers.get("lambda-runtime-trace-id", "")
+    return Next(id_, deadline_ms, arn, trace_id)
 
 
 def prelude(status: int, headers: Headers, *, is_rest: bool) -> bytes:
@@ -137,9 +151,9 @@ def failure_document(failure: Failure) -> bytes:
 
 def failure_headers(failure: Failure) -> tuple[tuple[str, str], ...]:
     """The headers of whatever says that something failed."""
-    return (("Content-Type", "application/vnd.aws.lambda.error+json"), (_ERROR_TYPE, failure.kind))
+    return (("Content-Type", "application/vnd.aws.lambda.error+json"), (_ERROR_TYPE, failure.token))
 
 
 def failure_trailers(failure: Failure) -> tuple[tuple[str, str], ...]:
     """What ends a response that has begun and failed."""
-    return (_ERROR_TYPE, failure.kind), (_ERROR_BODY, base64.b64encode(failure_document(failure)).decode("ascii"))
+    return (_ERROR_TYPE, failure.token), (_ERROR_BODY, base64.b64encode(failure_document(failure)).decode("ascii"))

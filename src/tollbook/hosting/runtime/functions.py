@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 from tollbook.hosting.runtime import snapshot
 from tollbook.hosting.runtime.blocking_api import RuntimeApi
-from tollbook.hosting.runtime.context import LambdaContext
+from tollbook.hosting.runtime.context import LambdaContext, hand_on
 from tollbook.hosting.runtime.framing import Failure, Next
 
 Handler = Callable[[Any, LambdaContext], Any]
@@ -32,8 +32,7 @@ def run(handler: Handler, address: str) -> NoReturn:
     api = RuntimeApi(address)
     while True:
         invocation, event = api.next()
-        if invocation.trace_id:
-            os.environ["_X_AMZN_TRACE_ID"] = invocation.trace_id
+        hand_on(invocation.trace_id, os.environ)
         answer = _answer(handler, invocation, event)
         if isinstance(answer, Failure):
             api.fail(invocation.id, answer)
@@ -47,4 +46,11 @@ def _answer(handler: Handler, invocation: Next, event: bytes) -> bytes | Failure
         return json.dumps(given, allow_nan=False).encode()
     except Exception as fault:
         _log.info("the handler raised", exc_info=fault)
-        return Failure(type(fault).__name__, str(fault))
+        return Failure(type(fault).__name__, _said(fault))
+
+
+def _said(fault: Exception) -> str:
+    try:
+        return str(fault)
+    except Exception:
+        return ""

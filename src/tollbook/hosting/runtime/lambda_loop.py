@@ -60,7 +60,7 @@ def _run(target: Callable[..., Any], address: str, is_buffered: bool | None) -> 
         Unusable: the Runtime API is not there any more.
         Exception: it did not start.
     """
-    if _parameters(target) == _FUNCTION:
+    if _kind(target) == _FUNCTION:
         from tollbook.hosting.runtime import functions
 
         functions.run(target, address)
@@ -86,7 +86,7 @@ def load(name: str) -> Callable[..., Any]:
     sys.path.insert(0, os.getcwd())
     try:
         target: object = getattr(importlib.import_module(module), attribute, None)
-        if callable(target) and _parameters(target) == _FACTORY:
+        if callable(target) and _kind(target) == _FACTORY:
             target = target()
     except ModuleNotFoundError as fault:
         if fault.name is None or not f"{module}.".startswith(f"{fault.name}."):
@@ -96,21 +96,24 @@ def load(name: str) -> Callable[..., Any]:
         ) from fault
     gc.freeze()
     gc.enable()
-    if not callable(target) or _parameters(target) not in (_FUNCTION, _APP):
+    if not callable(target) or _kind(target) not in (_FUNCTION, _APP):
         raise UsageError(f"'{name}' is neither an ASGI app nor a function of an event and a context.")
-    if _parameters(target) == _FUNCTION and inspect.iscoroutinefunction(target):
+    if _kind(target) == _FUNCTION and inspect.iscoroutinefunction(target):
         raise UsageError(f"'{name}' is an async function. What takes an event and a context must be none.")
     return target
 
 
-def _parameters(target: object) -> int | None:
-    """How many arguments `target` must be given; None where it cannot be called."""
+def _kind(target: object) -> int | None:
+    """With how many arguments `target` can be called: an app's, a function's, or a factory's, in this order."""
     try:
         signature = inspect.signature(target)  # type: ignore[arg-type] # it says itself what cannot be called
     except (TypeError, ValueError):
         return None
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(each.kind in kinds for each in signature.parameters.values())
+    for count in (_APP, _FUNCTION, _FACTORY):
+        with suppress(TypeError):
+            signature.bind(*range(count))
+            return count
+    return None
 
 
 def _sentence(fault: Exception) -> str:

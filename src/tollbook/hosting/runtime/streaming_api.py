@@ -106,6 +106,8 @@ class _Line:
 
     async def send(self, *events: h11.Event) -> None:
         """Sends, and waits while the other end is slow to take it."""
+        if self._writer.is_closing():
+            raise ConnectionResetError
         self._writer.write(b"".join(self._http.send(event) or b"" for event in events))
         await self._writer.drain()
 
@@ -126,18 +128,19 @@ class _Line:
                 raise ConnectionResetError
 
     def close(self) -> None:
-        self._writer.close()
+        self._writer.transport.abort()  # nobody waits for what may be unsent
 
 
 class Streamed:
     """A response that goes out while it is made.
 
     Attributes:
+        is_whole: its end was sent.
         ended: done as soon as the API has said its word, or has gone: before the response's end, nobody wants the rest.
     """
 
     def __init__(self, line: _Line, request: h11.Request) -> None:
-        self._line = line
+        self._line, self.is_whole = line, False
         self._unsent: list[h11.Event] = [request]
         self.ended: asyncio.Task[int] = asyncio.create_task(self._watch())
 
@@ -152,6 +155,7 @@ class Streamed:
         if data:
             self._unsent.append(h11.Data(data))
         self._unsent.append(h11.EndOfMessage(headers=list(trailers)))
+        self.is_whole = True
         await self._flush()
 
     async def accepted(self, within_s: float) -> bool:

@@ -23,7 +23,7 @@ class _Files(JSONFileLoader):  # type: ignore[misc] # botocore has no types
         return None
 
 
-class _Models(Loader):  # type: ignore[misc]
+class Models(Loader):  # type: ignore[misc]
     """botocore's descriptions of services, of which there is a folder each: that it is there says enough.
 
     botocore itself looks into all 400 for the one that is asked for, which takes longer still where files are fetched
@@ -48,7 +48,7 @@ def client(service: str, connections: int) -> Any:
         BotoCoreError: the settings of AWS on this machine cannot be used.
     """
     session = botocore.session.Session()  # one that is kept for all would not be for threads
-    session.register_component("data_loader", _Models())
+    session.register_component("data_loader", Models())
     config = Config(
         connect_timeout=2,
         read_timeout=3,

@@ -103,8 +103,8 @@ class S3Blobs:
         """
         # The last slash parts the key from the partition, whatever is in them.
         name = f"{self._prefix}{partition}/{quote(key, safe='')}"
-        if len(name) > _LONGEST_NAME:
-            raise ValueError(f"A name of {len(name):,} bytes is too long; S3 takes {_LONGEST_NAME:,}.")
+        if (size := len(name.encode())) > _LONGEST_NAME:
+            raise ValueError(f"A name of {size:,} bytes is too long; S3 takes {_LONGEST_NAME:,}.")
         return {"Bucket": self._bucket, "Key": name}
 
     def _s3(self) -> Any:

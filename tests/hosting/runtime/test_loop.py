@@ -370,7 +370,6 @@ async def test_where_there_is_no_runtime_api_the_loop_says_so(tmp_path: Path) ->
 async def test_a_runtime_api_that_ends_every_connection_is_asked_over_a_new_one(tmp_path: Path) -> None:
     answers: asyncio.Queue[bytes] = asyncio.Queue()
     numbers = iter((1, 2))
-
     served: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -70,6 +70,8 @@ class RuntimeApi:
             response, content = await line.response()
         except (OSError, h11.RemoteProtocolError) as fault:
             line.close()
+            if line.is_kept:  # and its end was not noticed before
+                return await self._ask(method, target, headers, body)
             raise Unusable(f"The Runtime API at {self._address} does not answer.") from fault
         if response.status_code >= framing.BROKEN:
             raise Unusable(f"The Runtime API answered {response.status_code}.")
@@ -90,16 +92,22 @@ class RuntimeApi:
 
 
 class _Line:
-    """A connection and the state of its HTTP."""
+    """A connection and the state of its HTTP.
+
+    Attributes:
+        is_kept: there was a request before.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._http = h11.Connection(h11.CLIENT)
+        self.is_kept = False
 
     def begin_again(self) -> bool:
         """Whether another request can go over it."""
         if self._http.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE} and not self._reader.at_eof():
             self._http.start_next_cycle()
+            self.is_kept = True
             return True
         self.close()
         return False

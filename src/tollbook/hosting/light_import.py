@@ -4,6 +4,7 @@ What is left away is work that may never be needed, and it is done when it is. `
 each part gives; `tests/hosting/runtime/test_start.py`, that answers stay the same to the byte.
 """
 
+import importlib
 import importlib.util
 import sys
 import threading
@@ -17,8 +18,6 @@ from pydantic.errors import PydanticUserError
 
 _LATE: Final = ("mcp", "httpx2")
 """Packages whose own code only gathers names of theirs: `mcp` the whole client's, `httpx2` an HTTP client's."""
-_NOT_HERE: Final = ("rich", "uvicorn")
-"""What is imported only if it is there: by the SDK to colour its log, and by sse_starlette to hear of uvicorn's end."""
 
 
 @contextmanager
@@ -29,18 +28,16 @@ def light_import() -> Iterator[None]:
       do [1]. Since pydantic 2.14 that is safe in threads, too [2].
     - `mcp` and `httpx2` run their own code when somebody asks for a name in them. What is in these packages can be
       imported as ever.
-    - `rich` and `uvicorn` count as not installed, unless they were imported before.
+    - `sse_starlette` is imported as if there were no uvicorn, whose end it wants to hear of: it would import all of it.
 
-    What was imported before stays as it is. Servers are best built within the block: the SDK imports `rich` then.
+    What was imported before stays as it is.
 
     [1] https://docs.pydantic.dev/latest/api/config/#pydantic.config.ConfigDict.defer_build
     [2] https://github.com/pydantic/pydantic/pull/13438
     """
     for name in _LATE:
         _put_off(name)
-    hidden = [name for name in _NOT_HERE if name not in sys.modules]
-    # https://docs.python.org/3/reference/import.html#the-module-cache: None means that there is no such module.
-    sys.modules |= dict.fromkeys(hidden)  # type: ignore[arg-type]
+    _import_without("uvicorn", "sse_starlette")
     config = BaseModel.model_config
     BaseModel.model_config = {**config, "defer_build": True}
     TypeAdapter.__init__ = _deferred  # type: ignore[assignment, method-assign]
@@ -49,8 +46,18 @@ def light_import() -> Iterator[None]:
     finally:
         BaseModel.model_config = config
         TypeAdapter.__init__ = _init  # type: ignore[method-assign]
-        for name in hidden:
-            del sys.modules[name]
+
+
+def _import_without(unwanted: str, name: str) -> None:
+    """Imports what asks for another package, and does without if there is none."""
+    if unwanted in sys.modules or importlib.util.find_spec(name) is None:
+        return
+    # None means that there is no such module: https://docs.python.org/3/reference/import.html#the-module-cache
+    sys.modules[unwanted] = None  # type: ignore[assignment]
+    try:
+        importlib.import_module(name)
+    finally:
+        del sys.modules[unwanted]
 
 
 def _deferred(

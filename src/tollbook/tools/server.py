@@ -1,6 +1,7 @@
 """The MCP server: which tools, prompts and resources it offers, and how it answers what goes wrong."""
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -218,11 +219,20 @@ def _echo(value: object) -> str:
 
 @contextmanager
 def _logging_as_it_was() -> Iterator[None]:
-    """The SDK gives the root logger a handler of its own where it has none; whoever runs the server decides that."""
+    """The SDK gives the root logger a handler of its own where it has none; whoever runs the server decides that.
+
+    It colours it with rich if that is there. As if it were not, there is nothing to import for it.
+    """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    is_hidden = "rich" not in sys.modules
+    if is_hidden:
+        # https://docs.python.org/3/reference/import.html#the-module-cache
+        sys.modules["rich"] = None  # type: ignore[assignment]
     try:
         yield
     finally:
+        if is_hidden:
+            del sys.modules["rich"]
         root.handlers[:] = handlers
         root.setLevel(level)

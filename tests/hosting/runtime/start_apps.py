@@ -23,7 +23,6 @@ def deployed_in_full() -> App:
 
 def own_lightly() -> App:
     """Somebody's own server, imported as the deployed one is."""
-    import_module("uvicorn")  # which the tests need
     with light_import():
         from tests.hosting.runtime.deployed_server import app
 

@@ -208,9 +208,10 @@ sys.exit(lambda_loop.main(["{entry}"], os.environ))
 
 def without_steps(deployed: Program, folder: Path) -> Sequence[Program]:
     """The deployed server without one of the steps that make its start cheaper."""
-    eager = "gc.disable(); import rich.console, rich.logging, uvicorn.main, httpx2, mcp, mcp.server"
+    eager = "gc.disable(); import httpx2, mcp, mcp.server"
     changes: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "with a web server imported": ("gc.disable(); import uvicorn.main", {}),
+        "with rich imported": ("gc.disable(); import rich.console, rich.logging", {}),
         "with boto3 imported, and a client of its own made": (
             "gc.disable(); import boto3; boto3.client('dynamodb')",
             {},

@@ -56,7 +56,9 @@ def url_event(path: str, body: bytes = b"") -> dict[str, Any]:
 def rest_event(path: str, body: bytes = b"") -> dict[str, Any]:
     """What a REST API sends, with a domain name of one's own."""
     context = {**REST["requestContext"], "path": path}
-    return {**REST, **url_event(path, body), "version": "1.0", "path": path, "requestContext": context}
+    event = {**REST, **url_event(path, body), "path": path, "requestContext": context}
+    del event["version"]  # which HTTP APIs alone have
+    return event
 
 
 class TestAnApp:

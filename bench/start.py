@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import platform
+import random
 import re
 import socket
 import statistics
@@ -234,10 +235,10 @@ def without_steps(deployed: Program, folder: Path) -> Sequence[Program]:
 def starts(
     compared: Sequence[Program], question: Question, beside: Mapping[str, str], rounds: int
 ) -> dict[str, list[Start]]:
-    """Of each, one after the other in each round; the first round, which compiles what is imported, does not count."""
+    """Of each, in another order in each round; the first round, which compiles what is imported, does not count."""
     found: dict[str, list[Start]] = {program.name: [] for program in compared}
     for number in range(rounds + 1):
-        for program in compared:
+        for program in random.Random(number).sample(compared, len(compared)):
             start = program.start(question, beside)
             if number:
                 found[program.name].append(start)

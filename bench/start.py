@@ -43,8 +43,10 @@ from tollbook.hosting.stores.dynamodb import create_table
 
 HERE: Final = Path(__file__).parent
 TARGET: Final = 0.9
+AUTHORIZER_BUDGET_S: Final = 0.25
 _BARE: Final = "bare"
 _ENTRY: Final = "tollbook.app.on_lambda:app"
+_AUTHORIZER: Final = "tollbook.hosting.auth.authorizer:handler"
 _LOOP: Final = (sys.executable, "-m", "tollbook.hosting.runtime.lambda_loop")
 _SESSIONS: Final = "sessions"
 _PATIENCE_S: Final = 60.0
@@ -277,7 +279,30 @@ def ratio(found: Mapping[str, Sequence[Start]], name: str, beside: str) -> float
 def verdict(question: Question, found: Mapping[str, Sequence[Start]]) -> str:
     beside = ratio(found, "deployed", _BARE)
     word = "met" if beside <= TARGET else "missed"
-    return f"- {question.title}: {beside:.2f} beside the SDK's app; the target of at most {TARGET} is {word}."
+    asking = f", {ratio(found, 'gated', _BARE):.2f} where a token is asked for" if "gated" in found else ""
+    return f"- {question.title}: {beside:.2f} beside the SDK's app{asking}; the target of at most {TARGET} is {word}."
+
+
+def authorizer_starts(issuer: Issuer, rounds: int) -> Iterator[str]:
+    """The Lambda authorizer in the loop, until its first answer to an access token."""
+    arn = "arn:aws:execute-api:eu-west-1:123456789012:abcdef123/prod/POST/mcp"
+    event = {"type": "TOKEN", "authorizationToken": f"Bearer {issuer.token()}", "methodArn": arn}
+    found = []
+    for number in range(rounds + 1):
+        with on_lambda((*_LOOP, _AUTHORIZER), issuer.environment) as function:
+            response = function.ask(json.dumps(event).encode())
+            rss_mb = memory_mb(function.pid)
+        if b'"Allow"' not in response.content:
+            raise SystemExit(f"The authorizer answers with {response.content[:2000]!r}.")
+        if number:
+            found.append(Start(response.cpu_s, response.whole_s, rss_mb))
+    cpu_s, least_s = _median(found, lambda run: run.cpu_s), min(run.cpu_s for run in found)
+    word = "met" if cpu_s <= AUTHORIZER_BUDGET_S else "missed"
+    yield (
+        f"The authorizer, in the same loop, until its first answer to an access token: {cpu_s:.3f} s of CPU (at least "
+        f"{least_s:.3f}), {_median(found, lambda run: run.rss_mb):.0f} MB; the target of at most {AUTHORIZER_BUDGET_S} s "
+        f"is {word}."
+    )
 
 
 def import_table(environment: Mapping[str, str], rounds: int) -> Iterator[str]:
@@ -408,6 +433,7 @@ def main() -> None:
     ):
         compared = [each for each in programs(fastmcp, awslabs, issuer) if not options.only or each.name in names]
         lines = [_head(fastmcp, awslabs, rounds), "", *measured(compared, aws_at(url), rounds, Path(made))]
+        lines += ["", *authorizer_starts(issuer, rounds)]
     print("\n".join(lines))
     if options.table:
         write_into_readme("start", lines)

@@ -277,10 +277,11 @@ def ratio(found: Mapping[str, Sequence[Start]], name: str, beside: str) -> float
 
 
 def verdict(question: Question, found: Mapping[str, Sequence[Start]]) -> str:
-    beside = ratio(found, "deployed", _BARE)
-    word = "met" if beside <= TARGET else "missed"
-    asking = f", {ratio(found, 'gated', _BARE):.2f} where a token is asked for" if "gated" in found else ""
-    return f"- {question.title}: {beside:.2f} beside the SDK's app{asking}; the target of at most {TARGET} is {word}."
+    cases = {"deployed": "", "gated": ", a token asked for"}
+    said = [f"{ratio(found, name, _BARE):.2f}{case}" for name, case in cases.items() if name in found]
+    words = ["met" if ratio(found, name, _BARE) <= TARGET else "missed" for name in cases if name in found]
+    target = f"the target of at most {TARGET} is {', '.join(dict.fromkeys(words))}"
+    return f"- {question.title}: {'; '.join(said)}, beside the SDK's app; {target}."
 
 
 def authorizer_starts(issuer: Issuer, rounds: int) -> Iterator[str]:

@@ -259,7 +259,12 @@ async def test_nothing_is_written_but_below_the_folder_for_temporary_files(
     folder, temporary, notes = tmp_path / "instances", tmp_path / "tmp", tmp_path / "writes"
     folder.mkdir()
     temporary.mkdir()
-    own = {"TMPDIR": str(temporary), "HOME": str(temporary.parent / "no-such-home"), "PYTHONDONTWRITEBYTECODE": "1", "WRITES": str(notes)}
+    own = {
+        "TMPDIR": str(temporary),
+        "HOME": str(temporary.parent / "no-such-home"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "WRITES": str(notes),
+    }
     environment = {**everything_of(dynamodb_server, logs), **own, "TOLLBOOK_LOOK_UP": "names"}
     watched = "tests.watched_on_lambda:app"
     async with on_lambda(folder, issuer, a_table(), app=watched, instances=1, environment=environment) as alone:

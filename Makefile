@@ -81,7 +81,7 @@ sample: $(INSTALLED)  ## makes the sample logs anew
 	@$(BIN)/python scripts/make_sample.py
 
 clean:  ## removes what the targets made
-	@rm -rf $(VENV) tests/conformance/node_modules dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) tests/conformance/node_modules tests/conformance/.installing dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(INSTALLED): requirements/dev.txt requirements/emulator.txt pyproject.toml
 	@echo "Setting up $(VENV) …"

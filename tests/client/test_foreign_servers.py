@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -18,6 +17,7 @@ import pytest
 from tests.client.sdk_example import demo
 from tests.client.wire.watching import Watching, answering
 from tests.conformance.node import PACKAGES, install
+from tests.fakes.processes import free_port
 from tests.hosting.serving import serving, until
 from tests.hosting.wire import ROOT
 from tollbook.client.connection import Connection
@@ -159,8 +159,7 @@ async def test_a_call_that_is_cancelled_ends_in_the_process_that_runs_it(user: W
 def url() -> Iterator[str]:
     """Of the everything-server, over HTTP."""
     install()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [NODE, EVERYTHING, "streamableHttp"],
         env={**INHERITED, "PORT": str(port)},

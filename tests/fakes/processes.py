@@ -1,6 +1,7 @@
 """Servers that run in processes of their own, on loopback, as long as a test needs them."""
 
 import contextlib
+import secrets
 import socket
 import subprocess
 import time
@@ -12,13 +13,21 @@ from typing import Final
 _STARTS_WITHIN_S: Final = 60
 _ENDS_WITHIN_S: Final = 10
 _STEP_S: Final = 0.02
+_FIRST: Final = 10_240
+_PORTS: Final = 22_000
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 where nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 where nothing listens, for a program that is told to.
+
+    It is none of those that systems give to whoever asks for any (from 32768 on): tests run beside each other, and one
+    of these could be given away before the program has it.
+    """
+    while True:
+        port = _FIRST + secrets.randbelow(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

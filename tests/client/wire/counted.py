@@ -18,6 +18,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp_types import ToolAnnotations
 
+from tests.fakes.processes import free_port
 from tests.hosting.serving import _say
 from tollbook.hosting import host
 from tollbook.hosting.stores import open_store
@@ -87,8 +88,7 @@ class Killable:
         self._folder, self._store = folder, store
         self.calls_file = folder / "calls"
         self.calls_file.touch()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}/mcp"
         self.process: subprocess.Popen[bytes] | None = None
 

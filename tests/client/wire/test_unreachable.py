@@ -1,7 +1,6 @@
 """Where no connection comes about, the sentence says why: name, port, certificate, proxy."""
 
 import asyncio
-import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -16,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from tests.client.wire.conftest import Connect
 from tests.client.wire.scripted import alone, always, response, scripted
 from tests.client.wire.watching import Watching
+from tests.fakes.processes import free_port
 from tests.hosting.hurried import HURRIED
 from tollbook.client.protocol import Era
 from tollbook.client.trouble import Unreachable
@@ -34,9 +34,7 @@ def _no_proxies_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as briefly:
-        port: int = briefly.getsockname()[1]
-    return port
+    return free_port()
 
 
 async def sentence(connect: Connect, url: str, era: Era) -> str:

@@ -149,14 +149,14 @@ class TestDown:
     @pytest.mark.usefixtures("dynamodb")
     async def test_nothing_listens_there(self, clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{free_port()}")
-        assert "The DynamoDB table 'records' cannot be reached: Could not connect" in await self.refusal(clock)
+        assert "AWS cannot be reached for the DynamoDB table 'records': Could not connect" in await self.refusal(clock)
 
     @pytest.mark.usefixtures("dynamodb")
     async def test_nothing_answers_there(self, clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{silent.getsockname()[1]}")
             async with opened(clock, patience_s=0.2) as store:
-                with pytest.raises(StoreDown, match=r"DynamoDB did not answer within 0\.2 s for the table 'records'"):
+                with pytest.raises(StoreDown, match=r"AWS did not answer within 0\.2 s for the DynamoDB table 'records'"):
                     await store.get("p", "k")
                 silent.close()
 

@@ -92,7 +92,7 @@ async def test_a_bucket_that_hangs_is_told_of_in_time(clock: SetClock) -> None:
     with hanging_bucket() as client:
         async with opened(clock, client, patience_s=0.1) as blobs:
             for ask in (blobs.put(RECORD), blobs.get(RECORD.partition, RECORD.key)):
-                with pytest.raises(StoreDown, match=r"S3 did not answer within 0\.1 s for s3://results/kept/\. Look"):
+                with pytest.raises(StoreDown, match=r"AWS did not answer within 0\.1 s for s3://results/kept/\. Look"):
                     await ask
 
 
@@ -103,7 +103,7 @@ async def test_an_endpoint_where_nobody_listens_is_told_of(clock: SetClock) -> N
     nobody = boto3.session.Session().client("s3", endpoint_url=url, config=Config(retries={"total_max_attempts": 1}))
     with contextlib.closing(nobody):
         async with opened(clock, nobody) as blobs:
-            with pytest.raises(StoreDown, match=r"s3://results/kept/ cannot be reached: .* Look whether this machine"):
+            with pytest.raises(StoreDown, match=r"AWS cannot be reached for s3://results/kept/: .* Look whether this machine"):
                 await blobs.put(RECORD)
 
 

@@ -23,16 +23,14 @@ import asyncio
 import math
 import re
 import secrets
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from tollbook.core.errors import StoreDown
 from tollbook.core.stores import Clock, Record
 from tollbook.hosting.stores import checked, keys_between
+from tollbook.hosting.stores.remote import Remote
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -88,13 +86,9 @@ class DynamodbStore:
     """
 
     def __init__(self, table: str, clock: Clock = time.time, client: Any = None, patience_s: float = 6) -> None:
-        self._table = table
-        self._clock = clock
-        self._patience_s = patience_s
-        self._client = client
-        self._is_mine = client is None
-        self._making = threading.Lock()
-        self._threads = ThreadPoolExecutor(_CALLS_AT_ONCE, "tollbook-dynamodb")
+        self._table, self._clock = table, clock
+        place = f"the DynamoDB table '{table}'"
+        self._dynamodb = Remote("dynamodb", place, _CALLS_AT_ONCE, patience_s, client, self._exception)
 
     async def add(self, record: Record) -> bool:
         item = {**_item(record), "writer": {"S": secrets.token_hex(8)}}
@@ -150,9 +144,7 @@ class DynamodbStore:
                 await self._delete(keys[at : at + _LARGEST_BATCH])
 
     async def aclose(self) -> None:
-        await asyncio.to_thread(self._threads.shutdown)
-        if self._is_mine and self._client is not None:
-            self._client.close()
+        await self._dynamodb.aclose()
 
     def _now(self) -> dict[str, dict[str, str]]:
         return {":now": {"N": repr(self._clock())}}
@@ -203,60 +195,19 @@ class DynamodbStore:
             request["ExpressionAttributeNames"] = {alias: alias[1:] for alias in aliases}
         if operation != "batch_write_item":
             request["TableName"] = self._table
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._patience_s):
-                return await loop.run_in_executor(self._threads, self._answer, operation, request)
-        except TimeoutError as fault:
-            raise StoreDown(
-                f"DynamoDB did not answer within {self._patience_s:g} s for the table '{self._table}'. "
-                "Look whether this machine reaches AWS."
-            ) from fault
+        answer: dict[str, Any] = await self._dynamodb.ask(lambda client: getattr(client, operation)(**request))
+        return answer
 
-    def _answer(self, operation: str, request: Mapping[str, object]) -> dict[str, Any]:
-        with self._translated():
-            answer: dict[str, Any] = getattr(self._dynamodb(), operation)(**request)
-            return answer
-
-    def _dynamodb(self) -> Any:
-        with self._making:
-            if self._client is None:
-                from tollbook.hosting.stores.aws import client  # which takes long, and may never be needed
-
-                self._client = client("dynamodb", _CALLS_AT_ONCE)
-            return self._client
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """
-        Raises:
-            _RefusedError: a condition did not hold within the block.
-            StoreDown: AWS refused or failed.
-        """
-        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
-
-        try:
-            yield
-        except ClientError as fault:
-            if fault.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                raise _RefusedError(fault.response.get("Item", {})) from fault
-            raise StoreDown(self._saying(fault)) from fault
-        except NoRegionError as fault:
-            raise StoreDown("No AWS region is set. Set AWS_DEFAULT_REGION to that of the DynamoDB table.") from fault
-        except NoCredentialsError as fault:
-            raise StoreDown("No AWS credentials were found. Give this process a role, or set AWS_PROFILE.") from fault
-        except BotoCoreError as fault:
-            said = str(fault).rstrip(".")
-            raise StoreDown(
-                f"The DynamoDB table '{self._table}' cannot be reached: {said}. Look whether this machine reaches AWS, "
-                "and how it is set up."
-            ) from fault
+    def _exception(self, fault: "ClientError") -> Exception:
+        if fault.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            return _RefusedError(fault.response.get("Item", {}))
+        return StoreDown(self._saying(fault))
 
     def _saying(self, fault: "ClientError") -> str:
         code, said = (str(fault.response["Error"].get(field, "")) for field in ("Code", "Message"))
-        table = f"the DynamoDB table '{self._table}' in {self._region}"
+        table = f"the DynamoDB table '{self._table}' in {self._dynamodb.region}"
         if code == "ResourceNotFoundException":
-            return f"There is no DynamoDB table '{self._table}' in {self._region}. Create it, or name another."
+            return f"There is no DynamoDB table '{self._table}' in {self._dynamodb.region}. Create it, or name another."
         if code == "AccessDeniedException":
             return f"AWS does not let this process use {table}. Grant it dynamodb:{fault.operation_name} there."
         if code in _UNKNOWN_CALLER:
@@ -267,13 +218,9 @@ class DynamodbStore:
 
     def _too_fast(self) -> str:
         return (
-            f"The DynamoDB table '{self._table}' in {self._region} takes no more for now. Try again later; if that "
-            "stays so, raise its limits."
+            f"The DynamoDB table '{self._table}' in {self._dynamodb.region} takes no more for now. Try again later; if "
+            "that stays so, raise its limits."
         )
-
-    @property
-    def _region(self) -> str:
-        return str(self._client.meta.region_name)
 
 
 def create_table(client: Any, name: str) -> None:

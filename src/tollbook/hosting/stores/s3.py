@@ -14,24 +14,20 @@ program that uses boto3.
 [3] https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html#API_GetObject_Permissions
 """
 
-import asyncio
 import math
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from tollbook.core.errors import StoreDown
 from tollbook.core.stores import LARGEST_VALUE, Clock, Record
 from tollbook.hosting.stores import checked
+from tollbook.hosting.stores.remote import Remote
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
-
-Result = TypeVar("Result")
 
 _AT_ONCE: Final = 8
 _LONGEST_NAME: Final = 1024
@@ -61,37 +57,28 @@ class S3Blobs:
     def __init__(
         self, bucket: str, prefix: str = "", clock: Clock = time.time, client: Any = None, patience_s: float = 8
     ) -> None:
-        self._bucket, self._prefix, self._clock, self._patience_s = bucket, prefix, clock, patience_s
-        self._client = client
-        self._is_mine = client is None
-        self._making = threading.Lock()
-        self._threads = ThreadPoolExecutor(_AT_ONCE, "tollbook-s3")
+        self._bucket, self._prefix, self._clock = bucket, prefix, clock
+        self._place = f"s3://{bucket}/{prefix}"
+        self._s3 = Remote("s3", self._place, _AT_ONCE, patience_s, client, self._down)
 
     async def put(self, record: Record) -> None:
-        await self._in_a_thread(lambda: self._put(checked(record)))
+        at, metadata = self._object(checked(record).partition, record.key), {_EXPIRES: repr(record.expires)}
+        await self._s3.ask(lambda s3: s3.put_object(**at, Body=record.value, Metadata=metadata))
 
     async def get(self, partition: str, key: str) -> Record | None:
-        record = await self._in_a_thread(lambda: self._got(partition, key))
+        record = await self._s3.ask(lambda s3: self._got(s3, partition, key))
         return record if record and record.expires > self._clock() else None
 
     async def aclose(self) -> None:
-        await asyncio.to_thread(self._threads.shutdown)
-        if self._is_mine and self._client is not None:
-            self._client.close()
+        await self._s3.aclose()
 
-    def _put(self, record: Record) -> None:
-        at, metadata = self._object(record.partition, record.key), {_EXPIRES: repr(record.expires)}
-        with self._translated():
-            self._s3().put_object(**at, Body=record.value, Metadata=metadata)
-
-    def _got(self, partition: str, key: str) -> Record | None:
-        with self._translated():
-            try:
-                answer = self._s3().get_object(**self._object(partition, key))
-            except self._s3().exceptions.NoSuchKey:
-                return None
-            with closing(answer["Body"]) as body:
-                value = bytes(body.read(LARGEST_VALUE + 1))
+    def _got(self, s3: Any, partition: str, key: str) -> Record | None:
+        try:
+            answer = s3.get_object(**self._object(partition, key))
+        except s3.exceptions.NoSuchKey:
+            return None
+        with closing(answer["Body"]) as body:
+            value = bytes(body.read(LARGEST_VALUE + 1))
         expires = _seconds(answer["Metadata"].get(_EXPIRES, ""))
         # What is none of ours is nothing.
         return None if expires is None or len(value) > LARGEST_VALUE else Record(partition, key, value, expires)
@@ -107,48 +94,8 @@ class S3Blobs:
             raise ValueError(f"A name of {size:,} bytes is too long; S3 takes {_LONGEST_NAME:,}.")
         return {"Bucket": self._bucket, "Key": name}
 
-    def _s3(self) -> Any:
-        with self._making:
-            if self._client is None:
-                from tollbook.hosting.stores.aws import client  # which takes long, and may never be needed
-
-                self._client = client("s3", _AT_ONCE)
-            return self._client
-
-    async def _in_a_thread(self, work: Callable[[], Result]) -> Result:
-        """What `work` gives.
-
-        Raises:
-            StoreDown: it takes too long, or S3 refuses or fails.
-        """
-        try:
-            async with asyncio.timeout(self._patience_s):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except TimeoutError as fault:
-            raise StoreDown(
-                f"S3 did not answer within {self._patience_s:g} s for {self._place}. Look whether this machine reaches "
-                "AWS."
-            ) from fault
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """
-        Raises:
-            StoreDown: S3 refused or failed within the block.
-        """
-        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-
-        try:
-            yield
-        except ClientError as fault:
-            raise StoreDown(self._saying(fault)) from fault
-        except NoCredentialsError as fault:
-            raise StoreDown("No AWS credentials were found. Give this process a role, or set AWS_PROFILE.") from fault
-        except BotoCoreError as fault:
-            said = str(fault).rstrip(".")
-            raise StoreDown(
-                f"{self._place} cannot be reached: {said}. Look whether this machine reaches AWS, and how it is set up."
-            ) from fault
+    def _down(self, fault: "ClientError") -> StoreDown:
+        return StoreDown(self._saying(fault))
 
     def _saying(self, fault: "ClientError") -> str:
         code, said = (str(fault.response["Error"].get(field, "")) for field in ("Code", "Message"))
@@ -162,10 +109,6 @@ class S3Blobs:
         if code in _TOO_FAST:
             return f"{self._place} takes no more for now. Try again later."
         return f"AWS cannot do {fault.operation_name} at {self._place}: {code}, {said.rstrip('.')}."
-
-    @property
-    def _place(self) -> str:
-        return f"s3://{self._bucket}/{self._prefix}"
 
 
 def _seconds(text: str) -> float | None:

@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -61,11 +61,11 @@ async def run(app: App, address: str, *, is_buffered: bool | None = None) -> Non
         api.close()
 
 
-async def _first(ask: Any, stop: "asyncio.Future[None]") -> Any:
+async def _first(ask: Callable[[], Awaitable[Result]], stop: "asyncio.Future[None]") -> Result | None:
     """What `ask` gives; None, if the process is told to stop before that."""
     if stop.done():
         return None
-    waiting = asyncio.create_task(ask())
+    waiting = asyncio.ensure_future(ask())
     await asyncio.wait((waiting, stop), return_when=asyncio.FIRST_COMPLETED)
     if waiting.done():
         return waiting.result()

@@ -6,16 +6,16 @@ from typing import Final
 
 from tollbook.hosting.runtime.framing import Next
 
-TRACE_ID: Final = "_X_AMZN_TRACE_ID"
+_TRACE_ID: Final = "_X_AMZN_TRACE_ID"
 """Where AWS's SDKs look for it: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html"""
 
 
 def hand_on(trace_id: str, environment: MutableMapping[str, str]) -> None:
     """Lets AWS's SDKs tell their services which request they are asked for."""
     if trace_id:
-        environment[TRACE_ID] = trace_id
+        environment[_TRACE_ID] = trace_id
     else:
-        environment.pop(TRACE_ID, None)
+        environment.pop(_TRACE_ID, None)
 
 
 class LambdaContext:

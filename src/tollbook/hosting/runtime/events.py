@@ -133,21 +133,20 @@ def _from_rest(event: _RestEvent, whole: Mapping[str, Any]) -> HttpRequest:
     if context.elb is not None:
         raise UnknownEvent("The event is a load balancer's, which is not served.")
     path = context.path or event.path
-    return HttpRequest(
-        _scope(
-            event.httpMethod,
-            path,
-            _root_of(path, context.stage, event.resource, event.pathParameters),
-            urlencode(query, doseq=True),  # what was decoded on the way
-            ((name, value) for name, values in headers.items() for value in values),
-            (context.domainName, context.identity.sourceIp),
-            whole,
-            body := _body(event.body, event.isBase64Encoded),
-        ),
-        body,
-        is_rest=True,
-        can_stream=event.version != "1.0",  # which only HTTP APIs say
+    body = _body(event.body, event.isBase64Encoded)
+    scope = _scope(
+        method=event.httpMethod,
+        path=path,
+        root_path=_root_of(path, context.stage, event.resource, event.pathParameters),
+        query=urlencode(query, doseq=True),  # what was decoded on the way
+        headers=((name, value) for name, values in headers.items() for value in values),
+        domain=context.domainName,
+        client=context.identity.sourceIp,
+        event=whole,
+        body=body,
     )
+    can_stream = event.version != "1.0"  # which only HTTP APIs say
+    return HttpRequest(scope, body, is_rest=True, can_stream=can_stream)
 
 
 def _from_url(event: _UrlEvent, whole: Mapping[str, Any]) -> HttpRequest:
@@ -157,22 +156,19 @@ def _from_url(event: _UrlEvent, whole: Mapping[str, Any]) -> HttpRequest:
         headers.append(("cookie", "; ".join(event.cookies)))  # RFC 6265 §5.4
     context = event.requestContext
     route = event.routeKey.partition(" ")[2]
-    root = _root_of(event.rawPath, context.stage, route, event.pathParameters)
-    return HttpRequest(
-        _scope(
-            context.http.method,
-            event.rawPath,
-            root,
-            event.rawQueryString,
-            headers,
-            (context.domainName, context.http.sourceIp),
-            whole,
-            body := _body(event.body, event.isBase64Encoded),
-        ),
-        body,
-        is_rest=False,
-        can_stream=_FUNCTION_URL in context.domainName,
+    body = _body(event.body, event.isBase64Encoded)
+    scope = _scope(
+        method=context.http.method,
+        path=event.rawPath,
+        root_path=_root_of(event.rawPath, context.stage, route, event.pathParameters),
+        query=event.rawQueryString,
+        headers=headers,
+        domain=context.domainName,
+        client=context.http.sourceIp,
+        event=whole,
+        body=body,
     )
+    return HttpRequest(scope, body, is_rest=False, can_stream=_FUNCTION_URL in context.domainName)
 
 
 def _each(values: Mapping[str, str] | None) -> dict[str, list[str]]:
@@ -205,25 +201,27 @@ def _body(text: str | None, is_base64: bool) -> bytes:
 
 
 def _scope(
+    *,
     method: str,
     path: str,
     root_path: str,
     query: str,
     headers: Iterable[tuple[str, str]],
-    ends: tuple[str, str],
+    domain: str,
+    client: str,
     event: Mapping[str, Any],
     body: bytes,
 ) -> dict[str, Any]:
-    """An ASGI scope, of which `lambda_loop` adds what it knows.
+    """An ASGI scope, to which `apps` adds what it knows.
 
     Args:
-        ends: the name of the API, and the address of the client.
+        domain: the name of the API.
+        client: his address.
     """
     if not (_TOKEN.fullmatch(method) and path.startswith("/")):
         raise UnknownEvent("The event has no method or no path.")
     if len(path) + len(query) > _LONGEST:
         raise UnknownEvent("The event has too long a path.")
-    domain, client = ends
     lines = _lines(headers)
     if not any(name == b"host" for name, _ in lines) and domain:
         lines += _lines([("host", domain)])

@@ -41,7 +41,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         if mode not in _MODES:
             raise UsageError(f"LAMBDA_RESPONSE_MODE is stream or buffered, not '{mode}'.")
         name = arguments[0] if arguments else environment.get("_HANDLER", "")
-        _run(load(name), address, _MODES[mode])
+        target, kind = _loaded(name)
+        if kind == _FUNCTION:
+            from tollbook.hosting.runtime import functions
+
+            functions.run(target, address)
+        _serve(target, address, _MODES[mode])
     except Unusable as fault:
         _log.error(str(fault))
         return 1
@@ -53,26 +58,22 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     return 0
 
 
-def _run(target: Callable[..., Any], address: str, is_buffered: bool | None) -> None:
-    """Runs what was loaded.
+def _serve(app: Callable[..., Any], address: str, is_buffered: bool | None) -> None:
+    """Runs an app.
 
     Raises:
         Unusable: the Runtime API is not there any more.
         Exception: it did not start.
     """
-    if _kind(target) == _FUNCTION:
-        from tollbook.hosting.runtime import functions
-
-        functions.run(target, address)
     import asyncio  # a plain function need not wait for it
 
     from tollbook.hosting.runtime import apps
 
-    asyncio.run(apps.run(target, address, is_buffered=is_buffered))
+    asyncio.run(apps.run(app, address, is_buffered=is_buffered))
 
 
-def load(name: str) -> Callable[..., Any]:
-    """The app or the function that `name` stands for.
+def _loaded(name: str) -> tuple[Callable[..., Any], int]:
+    """The app or the function that `name` stands for, and which of them it is.
 
     Raises:
         UsageError: it stands for none.
@@ -96,11 +97,12 @@ def load(name: str) -> Callable[..., Any]:
         ) from fault
     gc.freeze()
     gc.enable()
-    if not callable(target) or _kind(target) not in (_FUNCTION, _APP):
+    kind = _kind(target)
+    if not callable(target) or kind not in (_FUNCTION, _APP):
         raise UsageError(f"'{name}' is neither an ASGI app nor a function of an event and a context.")
-    if _kind(target) == _FUNCTION and inspect.iscoroutinefunction(target):
+    if kind == _FUNCTION and inspect.iscoroutinefunction(target):
         raise UsageError(f"'{name}' is an async function. What takes an event and a context must be none.")
-    return target
+    return target, kind
 
 
 def _kind(target: object) -> int | None:

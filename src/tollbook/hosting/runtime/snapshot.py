@@ -31,7 +31,7 @@ def wait(environment: Mapping[str, str], address: str) -> None:
     api = RuntimeApi(address)
     api.restored()
     try:
-        reseed()
+        _reseed()
         _run(hooks.get_after_restore() if hooks else ())
     except Exception as fault:
         api.fail_restore(Failure("Runtime.AfterRestoreError", f"A hook failed with {type(fault).__name__}."))
@@ -40,7 +40,7 @@ def wait(environment: Mapping[str, str], address: str) -> None:
         api.close()
 
 
-def reseed() -> None:
+def _reseed() -> None:
     """Makes unique what every process of one snapshot would share.
 
     `secrets` and `os.urandom` are so already: Linux sees to it.

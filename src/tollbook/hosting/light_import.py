@@ -16,6 +16,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.errors import PydanticUserError
 
+from tollbook.core.hidden import hidden
+
 _LATE: Final = ("mcp", "httpx2")
 """Packages whose own code only gathers names of theirs: `mcp` the whole client's, `httpx2` an HTTP client's."""
 
@@ -50,14 +52,9 @@ def light_import() -> Iterator[None]:
 
 def _import_without(unwanted: str, name: str) -> None:
     """Imports what asks for another package, and does without if there is none."""
-    if unwanted in sys.modules or importlib.util.find_spec(name) is None:
-        return
-    # None means that there is no such module: https://docs.python.org/3/reference/import.html#the-module-cache
-    sys.modules[unwanted] = None  # type: ignore[assignment]
-    try:
-        importlib.import_module(name)
-    finally:
-        del sys.modules[unwanted]
+    if importlib.util.find_spec(name) is not None:
+        with hidden(unwanted):
+            importlib.import_module(name)
 
 
 def _deferred(

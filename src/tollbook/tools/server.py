@@ -1,7 +1,6 @@
 """The MCP server: which tools, prompts and resources it offers, and how it answers what goes wrong."""
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -20,6 +19,7 @@ from pydantic import AnyUrl, ValidationError
 
 from tollbook.core.caller import current_caller
 from tollbook.core.errors import TollbookError
+from tollbook.core.hidden import hidden
 from tollbook.core.stores import Blobs, Clock, Store
 from tollbook.core.text import printable
 from tollbook.tools.asking import Asker
@@ -225,14 +225,9 @@ def _logging_as_it_was() -> Iterator[None]:
     """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    is_hidden = "rich" not in sys.modules
-    if is_hidden:
-        # https://docs.python.org/3/reference/import.html#the-module-cache
-        sys.modules["rich"] = None  # type: ignore[assignment]
     try:
-        yield
+        with hidden("rich"):
+            yield
     finally:
-        if is_hidden:
-            del sys.modules["rich"]
         root.handlers[:] = handlers
         root.setLevel(level)

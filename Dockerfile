@@ -5,7 +5,8 @@ ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS build
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE ./
+# All of it: a wheel carries what an image is built of, so that whoever installs it can deploy.
+COPY .dockerignore Dockerfile LICENSE README.md pyproject.toml ./
 COPY requirements/build.txt requirements/image.txt requirements/
 COPY scripts/install_image.sh scripts/
 COPY src src

@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Programs of tests whose dependencies contradict ours: each has an environment of its own beside the other.
+BESIDE := ministack checkov
 LOCK := $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help demo test check lint types layers conformance fuzz bench gate-bench auth-bench client-bench cloudwatch-bench start-bench loop-bench agreement soak lock prices sample clean
@@ -17,7 +19,7 @@ demo: $(INSTALLED)  ## a server on the sample logs, asked over MCP what Bedrock 
 	@echo; echo '$$ tollbook report examples/bedrock-logs.jsonl.gz --names examples/names.json --days 14 --now 2026-11-22T12:00Z'
 	@XDG_DATA_HOME=$(VENV)/no-prices-of-yours $(BIN)/tollbook report examples/bedrock-logs.jsonl.gz --names examples/names.json --days 14 --now 2026-11-22T12:00Z
 
-test: $(INSTALLED)  ## every test, with branch coverage, in two processes: many wait for others most of the time
+test: $(INSTALLED) $(BESIDE:%=$(VENV)/%/.installed)  ## every test, with branch coverage, in two processes: many wait for others most of the time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 check: $(INSTALLED) lint types layers test  ## what a change must pass: lint, types, layers, and every test
@@ -74,6 +76,7 @@ lock: $(INSTALLED)  ## pins the newest versions, with hashes and without address
 	@$(LOCK) pyproject.toml --constraints requirements/dev.txt -o requirements/image.txt
 	@$(LOCK) --group build --constraints requirements/dev.txt -o requirements/build.txt
 	@$(LOCK) --group emulator --no-deps -o requirements/emulator.txt
+	@for name in $(BESIDE); do $(LOCK) --group $$name -o requirements/$$name.txt; done
 	@cd tests/conformance && ../../$(BIN)/npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved \
 		--no-audit --no-fund --silent
 
@@ -91,4 +94,10 @@ $(INSTALLED): requirements/dev.txt requirements/emulator.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
 		--dest $(VENV)/emulator -r requirements/emulator.txt
+	@touch $@
+
+$(BESIDE:%=$(VENV)/%/.installed): $(VENV)/%/.installed: requirements/%.txt $(INSTALLED)
+	@echo "Setting up $(VENV)/$* …"
+	@$(PYTHON) -m venv $(VENV)/$*
+	@$(VENV)/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

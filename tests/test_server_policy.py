@@ -39,7 +39,7 @@ from tollbook.sources.named import named
 ACCOUNT: Final = "123456789012"
 TABLE: Final = "tollbook"
 GROUP: Final = "/tollbook/policy"
-PLACE: Final = f"s3://{BUCKET}/prod"
+PLACE: Final = f"s3://{BUCKET}/tollbook"
 KEY: Final = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
@@ -62,7 +62,7 @@ async def calls(bucket: Any, buckets_server: str, tmp_path: Path, monkeypatch: p
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", logs.url)
         rendered = Rendered(200, since_ms=since, until_ms=until_ms)
         logs.set(Setting(GROUP, region=REGION, stored_bytes=300_000, created_ms=since, rendered=rendered))
-        await _use(calls, DynamodbStore(TABLE, client=table), S3Blobs(BUCKET, "prod/results/", client=bucket))
+        await _use(calls, DynamodbStore(TABLE, client=table), S3Blobs(BUCKET, "tollbook/results/", client=bucket))
     maker.delete_table(TableName=TABLE)
     maker.close()
     table.close()

@@ -22,9 +22,9 @@ class Instruction(NamedTuple):
     words: str
 
 
-def instructions() -> list[Instruction]:
-    """All of the Dockerfile."""
-    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+def instructions(dockerfile: Path = ROOT / "Dockerfile") -> list[Instruction]:
+    """All of the image's Dockerfile, or of another."""
+    text = re.sub(r"^#.*\n", "", dockerfile.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
     found: list[Instruction] = []
     for line in filter(None, text.splitlines()):
         name, _, words = line.partition(" ")

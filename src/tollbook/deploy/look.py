@@ -1,0 +1,36 @@
+"""What there is in an account before anything is done; nothing is changed."""
+
+from tollbook.deploy.aws import Clients
+from tollbook.deploy.found import Found
+from tollbook.deploy.stacks import Stacks
+from tollbook.deploy.trouble import translated
+
+
+def bootstrap_of(stack: str) -> str:
+    """The name of the stack that holds the images of another."""
+    return f"{stack}-bootstrap"
+
+
+def look(aws: Clients, stacks: Stacks, stack: str) -> Found:
+    """What a plan for `stack` begins with.
+
+    Sources:
+        https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+        https://docs.aws.amazon.com/apigateway/latest/api/API_GetAccount.html
+
+    Raises:
+        DeployError: AWS refused or failed; `NotLoggedIn` where there are no credentials.
+    """
+    with translated("sts"):
+        caller = aws("sts").get_caller_identity()
+    gateway = aws("apigateway")
+    with translated("apigateway"):
+        account = gateway.get_account()
+    return Found(
+        account=caller["Account"],
+        region=gateway.meta.region_name,
+        partition=caller["Arn"].split(":")[1],
+        stack=stacks.find(stack),
+        has_api_log_role=bool(account.get("cloudwatchRoleArn")),
+        bootstrap=stacks.find(bootstrap_of(stack)),
+    )

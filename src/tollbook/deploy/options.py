@@ -1,0 +1,399 @@
+"""What `tollbook deploy` may be told, on the command line or in a team's `tollbook.toml`.
+
+No option has a default here: what is not said stays as it is on the running stack, and is the template's default on a
+new one. An empty text says that something shall not be set.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from tollbook.core.errors import UsageError, why
+from tollbook.core.settings import Setting, choice, whole
+from tollbook.deploy import limits
+
+TEAM_FILE: Final = "tollbook.toml"
+_TABLE: Final = "deploy"
+_SWITCH: Final = "yes|no"
+YES: Final = "yes"
+
+
+class Option(msgspec.Struct, frozen=True):
+    """Something that a deployment may be told.
+
+    Attributes:
+        setting: its flags, how it is read and what it means. Its variable is the parameter: the environment says
+            nothing here.
+        parameter: of the template; empty for what is not CloudFormation's to know.
+    """
+
+    setting: Setting
+    parameter: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.setting.name
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether the flag alone means yes."""
+        return self.setting.metavar == _SWITCH
+
+
+class Given(msgspec.Struct, frozen=True):
+    """What was said of the options, as it would be written plainly: `yes` of `YES`, `a,b` of `a, b`.
+
+    Attributes:
+        parameters: by the template's names.
+        others: by the settings' names.
+    """
+
+    parameters: Mapping[str, str]
+    others: Mapping[str, str]
+
+
+def given(options: Iterable[Option], flags: Mapping[str, str | None], team: Mapping[str, str]) -> Given:
+    """What `flags` and `team`, by the settings' names, say of `options`; a flag goes before the team's file.
+
+    Raises:
+        UsageError: with every value that cannot be, each on a line that begins with its flag.
+    """
+    parameters: dict[str, str] = {}
+    others: dict[str, str] = {}
+    problems: list[str] = []
+    for option in options:
+        flag = flags.get(option.name)
+        text = team.get(option.name) if flag is None else flag
+        if text is None:
+            continue
+        try:
+            plain = _plain(text.strip(), option.setting.read) if text.strip() else ""
+        except (ValueError, UsageError) as fault:
+            problems.append(f"{option.setting.flag}: {fault}")
+            continue
+        if option.parameter:
+            parameters[option.parameter] = plain
+        else:
+            others[option.name] = plain
+    if problems:
+        raise UsageError("The deployment cannot be planned:", problems)
+    return Given(parameters, others)
+
+
+def _plain(text: str, read: Callable[[str], Any]) -> str:
+    """`text` in the form in which values are compared: an equal value changes nothing."""
+    value = read(text)
+    if isinstance(value, str | int):
+        return str(value)
+    if isinstance(value, tuple) and all(isinstance(each, str) for each in value):
+        return ",".join(value)
+    return text
+
+
+def team_file(path: Path, options: Iterable[Option]) -> Mapping[str, str]:
+    """What a team's file says, by the settings' names and as it would be written on the command line.
+
+    Args:
+        path: of a TOML file with a table `[deploy]`, in which flags stand without their dashes.
+
+    Raises:
+        UsageError: the file cannot be read, is no TOML, or says something that is no option.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as fault:
+        raise UsageError(f"{path} is not TOML: {fault}. Mend it, or move it away.") from fault
+    except UnicodeDecodeError as fault:
+        raise UsageError(f"{path} is not text in UTF-8. Write it anew.") from fault
+    except OSError as fault:
+        raise UsageError(f"Cannot read {path}: {why(fault)}.") from fault
+    known = {flag.removeprefix("--"): option for option in options for flag in option.setting.flags}
+    problems = [f"[{name}] or {name} = …: only the table [{_TABLE}] is read." for name in content if name != _TABLE]
+    table = content.get(_TABLE, {})
+    said: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    if not isinstance(table, dict):
+        problems.append(f"{_TABLE}: a table is wanted; begin it with a line [{_TABLE}].")
+        table = {}
+    for key, value in table.items():
+        option = known.get(key.replace("_", "-"))
+        if option is None:
+            problems.append(f"{key}: there is no such option{_likely(key, known)}.")
+        elif option.name in keys:
+            problems.append(f"{key}: it means the same as {keys[option.name]}; leave one of them out.")
+        else:
+            keys[option.name] = key
+            try:
+                said[option.name] = _written(value)
+            except ValueError as fault:
+                problems.append(f"{key}: {fault}")
+    if problems:
+        raise UsageError(f"{path} cannot be used:", problems)
+    return said
+
+
+def _likely(key: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key.replace("_", "-"), list(known), n=1)
+    return f"; {near[0]} is one" if near else f"; 'tollbook {_TABLE} --help' lists them"
+
+
+def _written(value: object) -> str:
+    """A TOML value as one would type it."""
+    if isinstance(value, bool):
+        return YES if value else "no"
+    if isinstance(value, str | int | float):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(each, str | int) and not isinstance(each, bool) for each in value):
+        parts = [str(each) for each in value]
+        if not any("," in part for part in parts):
+            return ",".join(parts)
+        raise ValueError("no part of a list may have a comma in it.")
+    raise ValueError("a text, a number, true, false or a list of texts is wanted.")
+
+
+_NEEDLESS: Final = frozenset(
+    {
+        # Nothing listens on Lambda, and one instance has one invocation at a time.
+        "TOLLBOOK_HOST",
+        "PORT",
+        "TOLLBOOK_WORKERS",
+        "DRAIN_SECONDS",
+        # For demonstrations and tests.
+        "TOLLBOOK_NOW",
+        # Another option says it: `--app`.
+        "TOLLBOOK_APP",
+        # The gateway lists scopes too, and cannot complete them: they are written out.
+        "COGNITO_RESOURCE_ID",
+        # The template knows them of its own resources, or fixes them.
+        "AUTH_METHOD",
+        "COGNITO_REGION",
+        "PUBLIC_URL",
+        "REQUEST_STATE_KEYS",
+        "SESSION_STORE",
+        "TOLLBOOK_BUCKET",
+        "TOLLBOOK_METRICS",
+    }
+)
+_OTHER_FLAGS: Final = {"COGNITO_ALLOWED_CLIENT_IDS": ("--cognito-client-ids",)}
+_OTHER_NAMES: Final = {"TOLLBOOK_REGION": "default_region"}
+"""`--region` is the stack's."""
+_OF_IMAGE: Final = frozenset({"TOLLBOOK_NAMES", "TOLLBOOK_PRICES"})
+"""Files, which have to be in the image."""
+
+
+def server_options(settings: Iterable[Setting]) -> tuple[Option, ...]:
+    """The options that set variables of the server: of its `settings`, those that mean something on Lambda."""
+    return tuple(_of_server(setting) for setting in settings if setting.variable not in _NEEDLESS)
+
+
+def _of_server(setting: Setting) -> Option:
+    parameter = parameter_of(setting.variable)
+    ours = msgspec.structs.replace(
+        setting,
+        name=_OTHER_NAMES.get(setting.variable, setting.name),
+        variable=parameter,
+        what=f"{setting.what}; a file of an image of yours" if setting.variable in _OF_IMAGE else setting.what,
+        default=None,
+        other_flags=(*setting.other_flags, *_OTHER_FLAGS.get(setting.variable, ())),
+        other_variables=(),
+    )
+    return Option(ours, parameter)
+
+
+def parameter_of(variable: str) -> str:
+    """The template's parameter for a variable of the server: `SeesAll` for `SEES_ALL`."""
+    return "".join(word.capitalize() for word in variable.split("_"))
+
+
+def _option(flag: str, parameter: str, metavar: str, read: Callable[[str], Any], what: str) -> Option:
+    name = flag.removeprefix("--").replace("-", "_")
+    return Option(Setting(name=name, variable=parameter, metavar=metavar, read=read, what=what), parameter)
+
+
+def _switch(flag: str, parameter: str, what: str) -> Option:
+    return _option(flag, parameter, _SWITCH, limits.yes_or_no, what)
+
+
+PLACE: Final = (
+    _option("--stack", "", "NAME", limits.stack_name, "the stack's name (default: the function's, else tollbook)"),
+    _option("--region", "", "REGION", limits.region, "where it is, as boto3 finds it"),
+    _option("--profile", "", "NAME", str, "whose credentials, as boto3 finds them"),
+)
+FUNCTION: Final = (
+    _option(
+        "--function-name",
+        "FunctionName",
+        "NAME",
+        limits.function_name,
+        "the function's name (default: the stack's)",
+    ),
+    _option(
+        "--role-arn",
+        "RoleArn",
+        "ARN",
+        limits.role_arn,
+        "the server's role, if you bring one; 'tollbook iam server' and 'tollbook iam SOURCE' print what it needs "
+        "(default: one is made)",
+    ),
+    _option(
+        "--policy-arns",
+        "PolicyArns",
+        "ARNS",
+        limits.policy_arns,
+        "managed policies that the role which is made has besides, separated by commas, such as for a server of your "
+        "own",
+    ),
+    _option(
+        "--image-uri",
+        "ImageUri",
+        "URI",
+        limits.image_uri,
+        "an image that is there already (default: it is built and pushed)",
+    ),
+    _option(
+        "--app",
+        "App",
+        "MODULE:NAME",
+        limits.app,
+        "a server of your own to serve in place of tollbook's, from the project in this folder",
+    ),
+    _option(
+        "--architecture",
+        "Architecture",
+        "arm64|x86_64",
+        choice("arm64", "x86_64"),
+        "the processor that the image is for",
+    ),
+    _option("--memory", "MemorySize", "MB", limits.memory, "the function's memory; its share of CPU grows with it"),
+    _option("--timeout", "Timeout", "S", limits.timeout, "when an invocation is ended"),
+    _switch("--snap-start", "SnapStart", "start from a snapshot of a server that has started already"),
+    _option(
+        "--provisioned-concurrency",
+        "ProvisionedConcurrency",
+        "N",
+        whole(0, 10_000),
+        "instances that are always ready, which cost by the hour; not together with --snap-start",
+    ),
+    _option(
+        "--log-retention-days", "LogRetentionDays", "DAYS", limits.retention, "how long the functions' logs are kept"
+    ),
+)
+DOOR: Final = (
+    _switch("--api-gateway", "", "accepted and without effect: there always is an API Gateway"),
+    _option(
+        "--api-name",
+        "ApiName",
+        "NAME",
+        limits.api_name,
+        "the API's name (default: the stack's)",
+    ),
+    _option(
+        "--stage-name",
+        "StageName",
+        "NAME",
+        limits.stage_name,
+        "the stage, which is the first part of the URL's path",
+    ),
+    _option("--throttle-rate", "ThrottleRate", "N", whole(1, 100_000), "requests a second, of everyone together"),
+    _option("--throttle-burst", "ThrottleBurst", "N", whole(1, 100_000), "requests at once, of everyone together"),
+    _switch("--access-logs", "AccessLogs", "a line for each request to the API; no token is in it"),
+    _switch("--function-url", "FunctionUrl", "a function URL as a second door, at which the server alone asks"),
+    _option(
+        "--domain-name",
+        "DomainName",
+        "NAME",
+        limits.domain_name,
+        "a domain of your own, whose root the server then has",
+    ),
+    _option(
+        "--certificate-arn",
+        "CertificateArn",
+        "ARN",
+        limits.certificate_arn,
+        "the domain's certificate, in the stack's region",
+    ),
+    _option(
+        "--hosted-zone-id",
+        "HostedZoneId",
+        "ID",
+        limits.zone_id,
+        "where the domain's record is made (default: you make it)",
+    ),
+)
+LOGIN: Final = (
+    _option(
+        "--auth-method",
+        "AuthMethod",
+        "oauth|lambda",
+        choice("oauth", "lambda"),
+        "who asks at the gateway: Cognito's authorizer (oauth) or tollbook's (lambda); the server asks again in either "
+        "case (default: oauth where it can be)",
+    ),
+    _option(
+        "--lambda-authorizer-name",
+        "AuthorizerName",
+        "NAME",
+        limits.function_name,
+        "the authorizer's name (default: made of the stack's)",
+    ),
+    _switch("--api-keys", "ApiKeys", "let programs in with keys of 'tollbook keys create'; needs lambda"),
+    _option(
+        "--login-prefix",
+        "LoginPrefix",
+        "PREFIX",
+        limits.login_prefix,
+        "of the login pages of a pool that is made here (default: the stack's name and the account)",
+    ),
+    _option(
+        "--callback-urls",
+        "CallbackUrls",
+        "URLS",
+        limits.callback_urls,
+        "where logins of a pool that is made here may lead back to, separated by commas (default: those of Claude, "
+        "Claude Code, Cursor, VS Code and 'tollbook login')",
+    ),
+    _option(
+        "--first-user",
+        "",
+        "EMAIL",
+        limits.email,
+        "somebody to invite into a pool that is made here, and into its group finops",
+    ),
+)
+ALARMS: Final = (
+    _option(
+        "--alarm-topic-arn",
+        "AlarmTopicArn",
+        "ARN",
+        limits.topic_arn,
+        "where alarms are sent, if you bring a topic",
+    ),
+    _option("--alarm-email", "AlarmEmail", "EMAIL", limits.email, "who is sent alarms"),
+    _option(
+        "--alarm-latency-ms",
+        "AlarmLatencyMs",
+        "MS",
+        whole(1, 900_000),
+        "the time of the slowest answer in a hundred that raises an alarm",
+    ),
+    _option(
+        "--alarm-scan-usd",
+        "AlarmScanUsd",
+        "USD",
+        limits.dollars,
+        "the cost of reading logs in an hour that raises an alarm",
+    ),
+)
+GROUPS: Final = {
+    "where": PLACE,
+    "the function": FUNCTION,
+    "the way in": DOOR,
+    "who may come in": LOGIN,
+    "alarms": ALARMS,
+}
+"""By what they are about; beside them stand the server's own settings: `server_options`."""
+OPTIONS: Final = tuple(option for group in GROUPS.values() for option in group)

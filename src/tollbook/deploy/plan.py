@@ -1,0 +1,220 @@
+"""What a deployment comes to: pure, so that it can be shown, tested and thought about before anything is done."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from tollbook.core.errors import UsageError
+from tollbook.deploy.changes import Change as Change
+from tollbook.deploy.changes import all_new, between, said_otherwise
+from tollbook.deploy.contradictions import contradictions
+from tollbook.deploy.costs import Costs, costs_of
+from tollbook.deploy.decided import OWN_SIGHT, decided
+from tollbook.deploy.document import defaults, hash_in, resources
+from tollbook.deploy.found import Found, Stack
+from tollbook.deploy.options import YES
+from tollbook.deploy.permissions import Permissions, permissions
+from tollbook.deploy.template import rendered, template
+
+Policy = Callable[[Mapping[str, str]], str]
+"""The statements of the server's role that read the logs, as a JSON list, for the parameters of a stack."""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for.
+
+    Attributes:
+        stack: its name.
+        given: by the parameters' names, as written; an empty one is one that shall not be set.
+        first_user: the e-mail address of a user to make; empty for none.
+        builds: whether the image is made here; then `ImageUri` may be missing until it is.
+    """
+
+    stack: str
+    given: Mapping[str, str] = {}
+    first_user: str = ""
+    builds: bool = True
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What will be sent to CloudFormation, and what that means.
+
+    Attributes:
+        parameters: every parameter of the template with its value.
+        template: as it is sent.
+        changes: in the order to be shown; empty where nothing changes.
+        notes: what was decided and why, a sentence each.
+        resources: what there will be: types by logical id, without hashes.
+    """
+
+    stack: str
+    account: str
+    region: str
+    partition: str
+    parameters: Mapping[str, str]
+    template: str
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+    resources: Mapping[str, str] = {}
+    first_user: str = ""
+    builds: bool = True
+    is_new: bool = True
+    is_known: bool = True
+
+    @property
+    def costs(self) -> Costs:
+        """What it may cost a month."""
+        return costs_of(self.parameters, self.resources)
+
+    @property
+    def permissions(self) -> Permissions:
+        """What carrying it out takes, and taking it back."""
+        return permissions(
+            stack=self.stack,
+            region=self.region,
+            account=self.account,
+            partition=self.partition,
+            parameters=self.parameters,
+            resources=self.resources,
+            builds=self.builds,
+            first_user=self.first_user,
+        )
+
+
+def plan(wanted: Wanted, found: Found, policy: Policy) -> Plan:
+    """What is `wanted`, where `found` is: flags go before what the stack has, and that before the template's defaults.
+
+    Args:
+        policy: may raise UsageError.
+
+    Raises:
+        UsageError: with every contradiction, each on a line of its own.
+    """
+    text, running = template(), found.stack
+    if running and not running.parameters.keys() >= _OURS:
+        raise UsageError(f"The stack '{wanted.stack}' is not tollbook's. Give yours another name with --stack.")
+    usual = {name: default or "" for name, default in defaults(text).items()}
+    if unknown := [name for name in wanted.given if name not in usual]:
+        raise UsageError(f"The template has no parameter {', '.join(unknown)}. Leave it out.")
+    values, note = decided(
+        wanted.given,
+        running.parameters if running else {},
+        usual,
+        stack=wanted.stack,
+        account=found.account,
+        has_api_log_role=found.has_api_log_role,
+        function_url=running.outputs.get(_FUNCTION_URL, "") if running else "",
+    )
+    problems = list(
+        contradictions(
+            values,
+            stack=wanted.stack,
+            region=found.region,
+            account=found.account,
+            template=text,
+            first_user=wanted.first_user,
+        )
+    )
+    problems += _of_image(values["ImageUri"], wanted, is_known=found.is_known)
+    try:
+        statements = policy(values)
+    except UsageError as fault:
+        problems += [f"--source: {fault}"]
+    if problems:
+        raise UsageError("This cannot be deployed:", problems)
+    whole = rendered(text, statements, _content(rendered(text, statements, _UNSAID), values))
+    made = resources(whole, values)
+    return Plan(
+        stack=wanted.stack,
+        account=found.account,
+        region=found.region,
+        partition=found.partition,
+        parameters=values,
+        template=whole,
+        changes=tuple(_changes(whole, values, made, wanted, found)),
+        notes=(note, *_on_what_there_is(values, wanted, found), *_on_what_to_do(values, wanted)),
+        resources=made,
+        first_user=wanted.first_user,
+        builds=wanted.builds,
+        is_new=running is None,
+        is_known=found.is_known,
+    )
+
+
+def _of_image(uri: str, wanted: Wanted, *, is_known: bool) -> Iterator[str]:
+    if not uri and not wanted.builds:
+        yield "--image-uri: it is missing; name the image by its digest, or let it be built."
+    if uri and "@sha256:" not in uri and is_known:
+        yield "--image-uri: a tag may mean another image tomorrow. Name it by its digest, as REPOSITORY@sha256:…."
+
+
+def _content(text: str, values: Mapping[str, str]) -> str:
+    """What tells one content from another, so that snapshots are made anew just when something changes."""
+    whole = msgspec.json.encode([text, values], order="sorted")
+    return hashlib.sha256(whole).hexdigest()[:_DIGITS]
+
+
+def _changes(
+    whole: str, values: Mapping[str, str], made: Mapping[str, str], wanted: Wanted, found: Found
+) -> Iterator[Change]:
+    if wanted.builds and found.bootstrap is None:
+        yield Change(kind="make", what=f"ECR: a repository for the image, in the stack {wanted.stack}-bootstrap")
+    if found.stack is None:
+        yield from all_new(made)
+        return
+    yield from between(_there(found.stack, made), made)
+    yield from said_otherwise(found.stack.parameters, values)
+    if _plain(found.stack.template) != _plain(whole):
+        effect = "It comes from another version of tollbook, or lets the server read other logs."
+        yield Change(kind="change", what="the template", effect=effect)
+
+
+def _there(stack: Stack, otherwise: Mapping[str, str]) -> Mapping[str, str]:
+    """The resources that a stack has; `otherwise`, if its template is written in a way that is not known here."""
+    usual = {name: default or "" for name, default in defaults(stack.template).items()}
+    try:
+        return resources(stack.template, {**usual, **stack.parameters})
+    except ValueError:
+        return otherwise
+
+
+def _plain(text: str) -> str:
+    """A template without the hash of its content."""
+    digits = hash_in(text)
+    return text.replace(digits, "") if digits else text
+
+
+def _on_what_there_is(values: Mapping[str, str], wanted: Wanted, found: Found) -> Iterator[str]:
+    if not found.is_known:
+        yield "There were no credentials, so nothing of AWS was looked at: it is planned as if nothing were there."
+    if wanted.builds and not wanted.given.get("ImageUri"):
+        yield "The image is made of this installation, unless the repository has that very one."
+    if "Architecture" in wanted.given and not (wanted.builds or "ImageUri" in wanted.given):
+        yield f"The image stays the one that runs: see that it is for {values['Architecture']}."
+    if values["ApiLogRole"] == YES and not found.has_api_log_role:
+        yield "API Gateway may write no logs here yet: it gets a role for that, which holds for the account and region."
+    if values["FunctionUrl"] == YES and not values["FunctionUrlHost"]:
+        yield "The host of a function URL is known once it is there: deploying makes a second change set for it."
+
+
+def _on_what_to_do(values: Mapping[str, str], wanted: Wanted) -> Iterator[str]:
+    if values["OwnPool"] == YES:
+        who = " Those in its group finops see all calls." if values["SeesAll"] == OWN_SIGHT["SeesAll"] else ""
+        yield f"The user pool is the stack's own. Nobody can sign up: whoever administers it makes its users.{who}"
+    elif values["CognitoUserPoolId"]:
+        yield "The user pool is yours: see that its client has the callback URLs of docs/cognito.md."
+    if wanted.first_user:
+        yield f"{wanted.first_user} is invited by mail, and put into its group finops."
+    if values["DomainName"] and not values["HostedZoneId"]:
+        yield f"Let {values['DomainName']} lead to the API yourself: the output DomainTarget says where it is."
+    if values["AlarmEmail"]:
+        yield f"{values['AlarmEmail']} gets a mail of SNS, and must confirm it before alarms come."
+
+
+_OURS: Final = frozenset({"ImageUri", "OwnPool", "StageName"})
+"""Parameters that every stack of ours has."""
+_FUNCTION_URL: Final = "FunctionUrl"
+_DIGITS: Final = 10
+_UNSAID: Final = "HASH"

@@ -31,7 +31,7 @@ from tollbook.deploy.project import Project, project_context
 from tollbook.deploy.registry import Registry
 from tollbook.deploy.remains import Account
 from tollbook.deploy.stacks import Stacks
-from tollbook.deploy.summary import lines
+from tollbook.deploy.summary import brief, lines
 from tollbook.deploy.trouble import NotLoggedIn
 
 _STACK: Final = "tollbook"
@@ -90,11 +90,11 @@ def deploy(flags: Mapping[str, str | None], team: str | None, orders: Orders) ->
         _print(first.permissions.as_json())
         print(_TOO_LONG, file=sys.stderr)
         return 0
-    _print(*lines(first))
+    _print(*(lines if orders.is_dry or first.is_new else brief)(first), "")
     if first.builds and first.parameters["App"]:
-        _print("", *_left_out(first, orders))
+        _print(*_left_out(first, orders))
     if orders.is_dry:
-        _print("", "Nothing was done: this was a dry run.")
+        _print("Nothing was done: this was a dry run.")
         return 0
     _check_that_somebody_agrees(orders.agrees)
     if first.builds and found.bootstrap is None:
@@ -199,6 +199,7 @@ def _left_out(wanted: Plan, orders: Orders) -> Iterator[str]:
     if names:
         yield "These files may hold secrets, and are left out of the image ('!NAME' in .dockerignore brings one in):"
         yield from (f"  {printable(name)}" for name in names)
+        yield ""
 
 
 def _image(registry: Registry, wanted: Plan, orders: Orders) -> str:

@@ -18,7 +18,20 @@ _LONGEST_VALUE: Final = 40
 
 
 def lines(plan: Plan) -> Iterator[str]:
-    """What `tollbook deploy --dry-run` prints, and what is shown before anybody is asked."""
+    """What `tollbook deploy --dry-run` prints, and what is shown before something new is made."""
+    yield from brief(plan)
+    yield ""
+    yield from _costs(plan.costs)
+    yield ""
+    yield from _permissions(plan.permissions)
+    yield ""
+    yield "What it does not do"
+    for sentence in _not_done(plan):
+        yield from _point(sentence)
+
+
+def brief(plan: Plan) -> Iterator[str]:
+    """What is shown before something changes that is there."""
     yield f"{plan.stack} in {plan.region}, account {plan.account}: {_about(plan)}"
     if plan.changes:
         yield ""
@@ -28,14 +41,6 @@ def lines(plan: Plan) -> Iterator[str]:
     yield "What to know"
     for note in plan.notes:
         yield from _point(note)
-    yield ""
-    yield from _costs(plan.costs)
-    yield ""
-    yield from _permissions(plan.permissions)
-    yield ""
-    yield "What it does not do"
-    for sentence in _not_done(plan):
-        yield from _point(sentence)
 
 
 def _about(plan: Plan) -> str:

@@ -8,15 +8,15 @@ from typing import Any, Final
 
 from tollbook.deploy.apply import apply
 from tollbook.deploy.aws import Clients
-from tollbook.deploy.change_sets import ChangeSet
+from tollbook.deploy.cloudformation.change_sets import ChangeSet
+from tollbook.deploy.cloudformation.events import Event, Line
+from tollbook.deploy.cloudformation.stacks import Stacks
 from tollbook.deploy.destroy import Removal, destroy, what_there_is
-from tollbook.deploy.events import Event, Line
 from tollbook.deploy.found import Stack
 from tollbook.deploy.look import look
 from tollbook.deploy.patience import Patience
-from tollbook.deploy.plan import Plan, Wanted, plan
+from tollbook.deploy.plan.planning import Plan, Wanted, plan
 from tollbook.deploy.remains import Account, Thing
-from tollbook.deploy.stacks import Stacks
 
 _POLICY: Final = json.dumps(
     [{"Sid": "ReadLogGroup", "Effect": "Allow", "Action": ["logs:FilterLogEvents"], "Resource": "arn:aws:logs:*:*:x"}]

@@ -7,7 +7,7 @@ import msgspec
 
 from tests.deploy.evaluation import ACCOUNT, IMAGE, REGION
 from tollbook.deploy.found import Found, Stack
-from tollbook.deploy.plan import Plan, Wanted, plan
+from tollbook.deploy.plan.planning import Plan, Wanted, plan
 from tollbook.sources.aws.reach.policy import policy_for
 
 STACK: Final = "books"

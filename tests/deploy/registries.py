@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from tests.fakes.moto import REGION, moto_server
-from tollbook.deploy.registry import Registry
+from tollbook.deploy.image.registry import Registry
 
 MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX: Final = "application/vnd.oci.image.index.v1+json"

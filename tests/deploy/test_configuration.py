@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollbook.client.login.browser import KNOWN_PORTS
-from tollbook.deploy.configuration import configurations
-from tollbook.deploy.document import defaults
+from tollbook.deploy.plan.configuration import configurations
+from tollbook.deploy.plan.document import defaults
 from tollbook.deploy.template import template
 
 DOCS: Final = Path(__file__).parents[2] / "docs" / "cognito.md"

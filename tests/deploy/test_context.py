@@ -9,8 +9,8 @@ import pytest
 
 from tests.image.installed import ROOT
 from tollbook.core.errors import TollbookError
-from tollbook.deploy.context import Context, File, tollbook_context
-from tollbook.deploy.image import tag_of
+from tollbook.deploy.image.building import tag_of
+from tollbook.deploy.image.context import Context, File, tollbook_context
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ class TestTheFolder:
         with tollbook_context().folder() as folder:
             assert (folder / "Dockerfile").read_bytes() == (ROOT / "Dockerfile").read_bytes()
             assert (folder / "src" / "tollbook" / "app" / "image.py").is_file()
-            assert (folder / "src" / "tollbook" / "deploy" / "own_server" / "install.sh").is_file()
+            assert (folder / "src" / "tollbook" / "deploy" / "image" / "own_server" / "install.sh").is_file()
             assert not list(folder.rglob("__pycache__"))
             modes = {path.stat().st_mode & 0o777 for path in folder.rglob("*")}
             assert modes == {0o644, 0o755}

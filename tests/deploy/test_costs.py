@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.deploy.plans import POOL, planned
-from tollbook.deploy.costs import CALLS, PRICES
+from tollbook.deploy.plan.costs import CALLS, PRICES
 
 MONTH_S: Final = 730 * 3600
 

@@ -9,10 +9,10 @@ import pytest
 from botocore.config import Config
 from botocore.stub import ANY, Stubber
 
+from tollbook.deploy.cloudformation.stacks import Stacks
 from tollbook.deploy.destroy import destroy, what_there_is
 from tollbook.deploy.patience import Patience
 from tollbook.deploy.remains import Account, Thing, is_there, remove, thing_of_arn, thing_of_type
-from tollbook.deploy.stacks import Stacks
 from tollbook.deploy.trouble import Denied, DeployError, Unreachable
 
 _NOW: Final = datetime(2026, 11, 23, tzinfo=UTC)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.deploy.evaluation import IMAGE, Made
-from tollbook.deploy.document import defaults, hash_in, resources
+from tollbook.deploy.plan.document import defaults, hash_in, resources
 from tollbook.deploy.template import bootstrap, rendered, template
 
 SWITCHES = {

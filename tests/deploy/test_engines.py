@@ -7,7 +7,7 @@ import pytest
 
 from tests.fakes.engines import Recorder, recorder
 from tollbook.core.errors import UsageError
-from tollbook.deploy.engines import EngineTrouble, find_engine
+from tollbook.deploy.image.engines import EngineTrouble, find_engine
 
 ADDRESS = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 TAG = f"{ADDRESS}/tollbook:0f3a-arm64"

@@ -9,10 +9,10 @@ from tests.deploy.registries import Repository
 from tests.deploy.registries import ecr as ecr
 from tests.deploy.registries import repository as repository
 from tests.fakes.engines import Recorder, recorder
-from tollbook.deploy.context import Context, File, tollbook_context
-from tollbook.deploy.engines import Engine, EngineTrouble, find_engine
-from tollbook.deploy.image import built_uri, image_uri, own_image_uri, tag_of
-from tollbook.deploy.project import Project
+from tollbook.deploy.image.building import built_uri, image_uri, own_image_uri, tag_of
+from tollbook.deploy.image.context import Context, File, tollbook_context
+from tollbook.deploy.image.engines import Engine, EngineTrouble, find_engine
+from tollbook.deploy.image.project import Project
 
 CONTEXT = Context(files={"Dockerfile": File(b"FROM scratch\n"), "steps/run.sh": File(b"#!/bin/sh\n", True)})
 TAG = tag_of(CONTEXT, "arm64")

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tollbook.core.errors import UsageError
-from tollbook.deploy.locks import check_agreement, constraints_of, pins_of, requirements_of
+from tollbook.deploy.image.locks import check_agreement, constraints_of, pins_of, requirements_of
 
 HASH: Final = f"sha256:{'0' * 64}"
 WITH_UV: Final[Mapping[str, str]] = {"PATH": str(Path(sys.executable).parent), "UV_NO_CACHE": "1"}

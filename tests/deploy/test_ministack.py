@@ -8,10 +8,10 @@ import pytest
 from tests.deploy.cloud import Cloud, image, watched
 from tests.fakes.ministack import ACCOUNT, go_to_ministack, ministack_server
 from tollbook.deploy.aws import Clients, clients
-from tollbook.deploy.change_sets import ChangeSet
+from tollbook.deploy.cloudformation.change_sets import ChangeSet
+from tollbook.deploy.cloudformation.stacks import TAG
 from tollbook.deploy.found import Stack
 from tollbook.deploy.remains import Thing
-from tollbook.deploy.stacks import TAG
 from tollbook.deploy.trouble import Declined, GoesOn, StackTrouble
 
 _BROUGHT: Final = {

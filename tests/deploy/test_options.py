@@ -9,8 +9,8 @@ import pytest
 from tests.deploy.evaluation import parsed
 from tollbook.app.deployed import EVERY_OPTION
 from tollbook.core.errors import UsageError
-from tollbook.deploy.document import defaults
-from tollbook.deploy.options import OPTIONS, given, team_file
+from tollbook.deploy.plan.document import defaults
+from tollbook.deploy.plan.options import OPTIONS, given, team_file
 from tollbook.deploy.template import template
 
 ORIGINAL: Final = """

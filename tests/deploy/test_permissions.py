@@ -10,9 +10,9 @@ from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # type: ignore[impor
 
 from tests.deploy.evaluation import ACCOUNT, REGION, parsed
 from tests.deploy.plans import DOMAIN, ISSUER, POOL, STACK, UNKNOWN, planned
-from tollbook.deploy.actions import CALLS, KINDS
-from tollbook.deploy.changes import WORDS
-from tollbook.deploy.permissions import Permissions
+from tollbook.deploy.plan.actions import CALLS, KINDS
+from tollbook.deploy.plan.changes import WORDS
+from tollbook.deploy.plan.permissions import Permissions
 from tollbook.deploy.template import bootstrap, template
 
 OURS: Final = {each["Type"] for text in (template(), bootstrap()) for each in parsed(text)["Resources"].values()}

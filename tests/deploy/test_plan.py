@@ -23,10 +23,10 @@ from tests.deploy.plans import (
     statements,
 )
 from tollbook.core.errors import UsageError
-from tollbook.deploy.document import defaults, hash_in
 from tollbook.deploy.found import Found, Stack
-from tollbook.deploy.options import OPTIONS
-from tollbook.deploy.plan import Change, Plan, Wanted, plan
+from tollbook.deploy.plan.document import defaults, hash_in
+from tollbook.deploy.plan.options import OPTIONS
+from tollbook.deploy.plan.planning import Change, Plan, Wanted, plan
 from tollbook.deploy.template import template
 
 URL: Final = "https://abc.lambda-url.eu-west-1.on.aws/"
@@ -47,7 +47,6 @@ SOME: Final = {
     "FunctionUrl": ["yes"],
     "AuthMethod": ["lambda"],
     "AuthorizerName": ["asks"],
-    "LoginPrefix": ["our-books"],
     "CallbackUrls": ["https://a.example/callback"],
     "AlarmTopicArn": [f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"],
     "AlarmEmail": ["finops@example.com"],
@@ -185,6 +184,13 @@ class TestANewStack:
         assert done.parameters["LoginPrefix"] == prefix
         (option,) = [each for each in OPTIONS if each.parameter == "LoginPrefix"]
         assert option.setting.read(prefix) == prefix
+
+    def test_the_login_pages_of_a_pool_stay_where_they_are(self) -> None:
+        there = carried_out(planned({"LoginPrefix": "our-books"}))
+        with pytest.raises(UsageError, match=r"--login-prefix: .* Leave it at 'our-books'"):
+            planned({"LoginPrefix": "our-tomes"}, there)
+        assert planned({"LoginPrefix": "our-books"}, there).parameters["LoginPrefix"] == "our-books"
+        assert planned({**POOL, "LoginPrefix": ""}, there).parameters["OwnPool"] == "no"
 
 
 class TestWhoAsksAtTheGateway:

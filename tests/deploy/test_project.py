@@ -7,8 +7,8 @@ import pytest
 
 from tollbook import __version__
 from tollbook.core.errors import UsageError
-from tollbook.deploy.context import Context, File
-from tollbook.deploy.project import Project, project_context
+from tollbook.deploy.image.context import Context, File
+from tollbook.deploy.image.project import Project, project_context
 
 HASH: Final = f"--hash=sha256:{'0' * 64}"
 OURS: Final = Context(files={"requirements/image.txt": File(f"anyio==4.16.0 {HASH}\n".encode())})

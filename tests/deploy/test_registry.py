@@ -13,7 +13,7 @@ from tests.deploy.registries import ecr as ecr
 from tests.deploy.registries import repository as repository
 from tests.fakes.moto import REGION
 from tests.fakes.processes import free_port
-from tollbook.deploy.registry import Registry
+from tollbook.deploy.image.registry import Registry
 from tollbook.deploy.trouble import Denied, DeployError, NotLoggedIn, Unreachable
 
 URI = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/tollbook"

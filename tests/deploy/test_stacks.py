@@ -12,10 +12,10 @@ from botocore.stub import ANY, Stubber
 
 from tests.fakes.processes import free_port
 from tollbook.deploy.aws import clients
-from tollbook.deploy.change_sets import ChangeSet, ResourceChange
-from tollbook.deploy.events import Event, Line
+from tollbook.deploy.cloudformation.change_sets import ChangeSet, ResourceChange
+from tollbook.deploy.cloudformation.events import Event, Line
+from tollbook.deploy.cloudformation.stacks import Stacks
 from tollbook.deploy.patience import Patience
-from tollbook.deploy.stacks import Stacks
 from tollbook.deploy.trouble import Denied, DeployError, NotLoggedIn, StackTrouble, Unreachable, translated
 
 _ID: Final = "arn:aws:cloudformation:eu-west-1:111122223333:stack/book/0f0e0d0c"

@@ -6,10 +6,10 @@ import pytest
 
 from tests.deploy.evaluation import IMAGE
 from tests.deploy.plans import DOMAIN, ISSUER, POOL, STACK, UNKNOWN, carried_out, planned
-from tollbook.deploy.costs import UNKNOWN as NOT_PRICED
-from tollbook.deploy.costs import USE
-from tollbook.deploy.plan import Plan
-from tollbook.deploy.summary import WIDTH, lines
+from tollbook.deploy.plan.costs import UNKNOWN as NOT_PRICED
+from tollbook.deploy.plan.costs import USE
+from tollbook.deploy.plan.planning import Plan
+from tollbook.deploy.plan.summary import WIDTH, lines
 
 PLANS: Final = {
     "new": planned({}),

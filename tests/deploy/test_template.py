@@ -30,7 +30,7 @@ from tests.deploy.choices import (
 from tests.deploy.evaluation import DanglingError, Made, parsed
 from tollbook.app.on_lambda import lambda_settings
 from tollbook.app.settings import SETTINGS
-from tollbook.deploy.document import defaults
+from tollbook.deploy.plan.document import defaults
 from tollbook.deploy.template import LARGEST, bootstrap, rendered, template
 from tollbook.sources.aws.reach.policy import policy_for
 

@@ -15,7 +15,7 @@ from tests.fakes.ministack import ACCOUNT, go_to_ministack
 from tests.fakes.ministack import ministack as ministack
 from tests.fakes.moto import REGION
 from tollbook.app.deployed import statements_for
-from tollbook.deploy.document import defaults
+from tollbook.deploy.plan.document import defaults
 from tollbook.deploy.template import bootstrap, rendered, template
 
 STACKS: Final = {

@@ -23,7 +23,7 @@ from tests.test_server_policy import GROUP, PLACE, TABLE
 from tests.test_server_policy import calls as calls
 from tollbook.app.deployed import statements_for
 from tollbook.app.settings import kept_in
-from tollbook.deploy.document import defaults
+from tollbook.deploy.plan.document import defaults
 from tollbook.deploy.template import bootstrap, rendered, template
 from tollbook.hosting.auth.apikeys import ApiKeys
 from tollbook.hosting.auth.authorizer import Authorizer

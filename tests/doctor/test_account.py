@@ -13,8 +13,8 @@ from tests.doctor.aws import Aws
 from tests.fakes.moto import REGION
 from tests.fakes.processes import free_port
 from tollbook.core.errors import SourceError
+from tollbook.deploy.cloudformation.stacks import TAG
 from tollbook.deploy.patience import Patience
-from tollbook.deploy.stacks import TAG
 from tollbook.doctor import credentials, invocation_logs, kept, permissions
 from tollbook.doctor.account import Account, Question
 from tollbook.doctor.finding import Finding

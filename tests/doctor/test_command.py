@@ -21,7 +21,7 @@ from tests.hosting.wire import ROOT, instances
 from tests.logs import Ask
 from tollbook.client.login.login import Login
 from tollbook.client.login.vault import Vault
-from tollbook.deploy.stacks import TAG
+from tollbook.deploy.cloudformation.stacks import TAG
 
 GROUP: Final = "/aws/bedrock/modelinvocations"
 

@@ -21,10 +21,10 @@ from tests.hosting.runtime.deployment import Table
 from tests.hosting.serving import request, tool
 from tests.image.installed import ROOT, Image, instructions
 from tests.image.test_entry import CREDENTIALS, rest_event
-from tollbook.deploy.context import Context, tollbook_context
-from tollbook.deploy.project import Project, project_context
+from tollbook.deploy.image.context import Context, tollbook_context
+from tollbook.deploy.image.project import Project, project_context
 
-OURS: Final = ROOT / "src" / "tollbook" / "deploy" / "own_server"
+OURS: Final = ROOT / "src" / "tollbook" / "deploy" / "image" / "own_server"
 DOCKERFILE: Final = OURS / "Dockerfile"
 SERVER: Final = """
 from dice_names import name_of

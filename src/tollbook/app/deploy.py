@@ -14,24 +14,24 @@ from tollbook.core.errors import UsageError
 from tollbook.core.text import printable
 from tollbook.deploy.apply import apply
 from tollbook.deploy.aws import Clients, clients
-from tollbook.deploy.change_sets import ChangeSet
-from tollbook.deploy.configuration import configurations
-from tollbook.deploy.context import tollbook_context
+from tollbook.deploy.cloudformation.change_sets import ChangeSet
+from tollbook.deploy.cloudformation.events import Event, Line
+from tollbook.deploy.cloudformation.stacks import Stacks
 from tollbook.deploy.destroy import Removal
 from tollbook.deploy.destroy import destroy as remove
-from tollbook.deploy.engines import Engine, find_engine
-from tollbook.deploy.events import Event, Line
 from tollbook.deploy.found import Found, Stack
-from tollbook.deploy.image import image_uri, own_image_uri
+from tollbook.deploy.image.building import image_uri, own_image_uri
+from tollbook.deploy.image.context import tollbook_context
+from tollbook.deploy.image.engines import Engine, find_engine
+from tollbook.deploy.image.project import Project, project_context
+from tollbook.deploy.image.registry import Registry
 from tollbook.deploy.look import look
-from tollbook.deploy.options import PLACE, TEAM_FILE, Given, given, team_file
 from tollbook.deploy.patience import Patience
-from tollbook.deploy.plan import Plan, Wanted, plan
-from tollbook.deploy.project import Project, project_context
-from tollbook.deploy.registry import Registry
+from tollbook.deploy.plan.configuration import configurations
+from tollbook.deploy.plan.options import PLACE, TEAM_FILE, Given, given, team_file
+from tollbook.deploy.plan.planning import Plan, Wanted, plan
+from tollbook.deploy.plan.summary import brief, lines
 from tollbook.deploy.remains import Account
-from tollbook.deploy.stacks import Stacks
-from tollbook.deploy.summary import brief, lines
 from tollbook.deploy.trouble import NotLoggedIn
 
 _STACK: Final = "tollbook"

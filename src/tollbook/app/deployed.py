@@ -13,7 +13,7 @@ from tollbook.app.on_lambda import lambda_settings
 from tollbook.app.settings import GROUPS, SETTINGS
 from tollbook.core.errors import UsageError
 from tollbook.core.settings import words
-from tollbook.deploy.options import OPTIONS, YES, Option, parameter_of, server_options
+from tollbook.deploy.plan.options import OPTIONS, YES, Option, parameter_of, server_options
 from tollbook.sources.aws.reach.accounts import read_accounts
 from tollbook.sources.aws.reach.policy import Policy, Statement, policy_for
 from tollbook.sources.named import CLOUDWATCH, USUAL, one_kind

@@ -14,7 +14,7 @@ from mcp.server.lowlevel.server import Server
 from tollbook.core.errors import TollbookError, UsageError
 
 _ROOTS: Final = (".", "src")
-"""Of the folder: where modules are looked for before the packages. `tollbook.deploy.project` does the same."""
+"""Of the folder: where modules are looked for before the packages. `tollbook.deploy.image.project` does the same."""
 
 
 def own_server(name: str, folder: Path) -> MCPServer[Any] | Server[Any]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tollbook.app.deployed import EVERY_OPTION, SERVER_GROUPS
-from tollbook.deploy.document import defaults
-from tollbook.deploy.engines import ENGINES
-from tollbook.deploy.options import GROUPS, PLACE, TEAM_FILE, YES, Option
+from tollbook.deploy.image.engines import ENGINES
+from tollbook.deploy.plan.document import defaults
+from tollbook.deploy.plan.options import GROUPS, PLACE, TEAM_FILE, YES, Option
 from tollbook.deploy.template import template
 
 

@@ -10,7 +10,7 @@ TollbookError                 one sentence for the user: what happened, and what
 ├── OutOfSight                what was asked for is not the caller's to see (`tools.sight`)
 ├── StoreDown                 what instances share cannot be reached: exit code 1
 ├── DeployError               AWS refuses or fails while something is deployed (`deploy.trouble`)
-├── EngineTrouble             an image cannot be built or pushed (`deploy.engines`)
+├── EngineTrouble             an image cannot be built or pushed (`deploy.image.engines`)
 ├── ClientError               of a client and the servers it talks to (`client.trouble`)
 └── Truncated, BrokenDocument a file is not whole; what was readable was counted (`sources.blocks`)
 """

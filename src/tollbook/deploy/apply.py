@@ -10,12 +10,12 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from tollbook.deploy.aws import Clients
-from tollbook.deploy.change_sets import ChangeSet
-from tollbook.deploy.events import Line, Tell
+from tollbook.deploy.cloudformation.change_sets import ChangeSet
+from tollbook.deploy.cloudformation.events import Line, Tell
+from tollbook.deploy.cloudformation.stacks import TAG, Stacks
 from tollbook.deploy.found import Stack
 from tollbook.deploy.look import bootstrap_of
-from tollbook.deploy.plan import Plan
-from tollbook.deploy.stacks import TAG, Stacks
+from tollbook.deploy.plan.planning import Plan
 from tollbook.deploy.template import bootstrap
 from tollbook.deploy.trouble import Declined, GoesOn, StackTrouble, translated
 

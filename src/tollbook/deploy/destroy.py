@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from tollbook.deploy.apply import going_on
-from tollbook.deploy.events import Line, Tell
+from tollbook.deploy.cloudformation.events import Line, Tell
+from tollbook.deploy.cloudformation.stacks import TAG, Stacks
 from tollbook.deploy.look import bootstrap_of
 from tollbook.deploy.remains import STACK, Account, Thing, is_data, is_there, remove, stays, thing_of_arn, thing_of_type
-from tollbook.deploy.stacks import TAG, Stacks
 from tollbook.deploy.trouble import Declined, DeployError
 
 

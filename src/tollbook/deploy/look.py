@@ -1,8 +1,8 @@
 """What there is in an account before anything is done; nothing is changed."""
 
 from tollbook.deploy.aws import Clients
+from tollbook.deploy.cloudformation.stacks import Stacks
 from tollbook.deploy.found import Found
-from tollbook.deploy.stacks import Stacks
 from tollbook.deploy.trouble import translated
 
 

@@ -7,9 +7,9 @@ import msgspec
 
 from tollbook.core.errors import TollbookError, UsageError
 from tollbook.core.settings import words
+from tollbook.deploy.cloudformation.stacks import Stacks
 from tollbook.deploy.found import Stack
 from tollbook.deploy.patience import Patience
-from tollbook.deploy.stacks import Stacks
 from tollbook.deploy.trouble import StackTrouble
 from tollbook.doctor import credentials, invocation_logs, kept, permissions
 from tollbook.doctor.credentials import Caller

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from tollbook.deploy.actions import CALLS, INVITE, KINDS, PUSH
+from tollbook.deploy.plan.actions import CALLS, INVITE, KINDS, PUSH
 
 _ANY: Final = "*"
 _CUT: Final = 24

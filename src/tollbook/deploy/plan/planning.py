@@ -7,15 +7,15 @@ from typing import Final
 import msgspec
 
 from tollbook.core.errors import UsageError
-from tollbook.deploy.changes import Change as Change
-from tollbook.deploy.changes import all_new, between, said_otherwise
-from tollbook.deploy.contradictions import contradictions
-from tollbook.deploy.costs import Costs, costs_of
-from tollbook.deploy.decided import OWN_SIGHT, decided
-from tollbook.deploy.document import defaults, hash_in, resources
 from tollbook.deploy.found import Found, Stack
-from tollbook.deploy.options import YES
-from tollbook.deploy.permissions import Permissions, permissions
+from tollbook.deploy.plan.changes import Change as Change
+from tollbook.deploy.plan.changes import all_new, between, said_otherwise
+from tollbook.deploy.plan.contradictions import contradictions
+from tollbook.deploy.plan.costs import Costs, costs_of
+from tollbook.deploy.plan.decided import OWN_SIGHT, decided
+from tollbook.deploy.plan.document import defaults, hash_in, resources
+from tollbook.deploy.plan.options import YES
+from tollbook.deploy.plan.permissions import Permissions, permissions
 from tollbook.deploy.template import rendered, template
 
 Policy = Callable[[Mapping[str, str]], str]
@@ -118,6 +118,7 @@ def plan(wanted: Wanted, found: Found, policy: Policy) -> Plan:
         )
     )
     problems += _of_image(values["ImageUri"], wanted, is_known=found.is_known)
+    problems += _of_login_pages(values, running.parameters if running else {})
     try:
         statements = policy(values)
     except UsageError as fault:
@@ -141,6 +142,16 @@ def plan(wanted: Wanted, found: Found, policy: Policy) -> Plan:
         is_new=running is None,
         is_known=found.is_known,
     )
+
+
+def _of_login_pages(values: Mapping[str, str], present: Mapping[str, str]) -> Iterator[str]:
+    before = present.get("LoginPrefix", "")
+    if before not in ("", values["LoginPrefix"]) and present.get("OwnPool") == values["OwnPool"] == YES:
+        # "User pool already has a domain configured": https://github.com/aws/aws-cdk/issues/10062
+        yield (
+            "--login-prefix: CloudFormation makes a new domain before it deletes the old one, and Cognito lets a pool "
+            f"have one only. Leave it at '{before}'."
+        )
 
 
 def _of_image(uri: str, wanted: Wanted, *, is_known: bool) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from botocore import xform_name
 
-from tollbook.deploy.events import Event, Tell, event_of
+from tollbook.deploy.cloudformation.events import Event, Tell, event_of
 from tollbook.deploy.patience import STEP_S, Patience
 from tollbook.deploy.trouble import DeployError, Unreachable, translated
 

@@ -14,7 +14,7 @@ import msgspec
 
 from tollbook.core.errors import UsageError, why
 from tollbook.core.settings import Setting, choice, whole
-from tollbook.deploy import limits
+from tollbook.deploy.plan import limits
 
 TEAM_FILE: Final = "tollbook.toml"
 _TABLE: Final = "deploy"

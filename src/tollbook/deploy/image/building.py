@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tollbook.core.errors import TollbookError
-from tollbook.deploy.context import Context, tollbook_context
-from tollbook.deploy.engines import Engine, EngineTrouble, Tell
-from tollbook.deploy.project import Project, project_context
-from tollbook.deploy.registry import Registry
+from tollbook.deploy.image.context import Context, tollbook_context
+from tollbook.deploy.image.engines import Engine, EngineTrouble, Tell
+from tollbook.deploy.image.project import Project, project_context
+from tollbook.deploy.image.registry import Registry
 
 _TAG_LENGTH: Final = 32
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tollbook.deploy.formation import GONE, Formation
+from tollbook.deploy.cloudformation.formation import GONE, Formation
 from tollbook.deploy.trouble import DeployError, StackTrouble, tidy
 
 REVIEW: Final = "REVIEW_IN_PROGRESS"

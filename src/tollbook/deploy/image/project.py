@@ -10,8 +10,8 @@ import msgspec
 
 from tollbook import __version__
 from tollbook.core.errors import UsageError
-from tollbook.deploy.context import Context, File
-from tollbook.deploy.locks import check_agreement, constraints_of, requirements_of
+from tollbook.deploy.image.context import Context, File
+from tollbook.deploy.image.locks import check_agreement, constraints_of, requirements_of
 
 _STEPS: Final = Path(__file__).parent / "own_server"
 _SERVER: Final = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)

@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Final
 
 from tollbook.core.text import printable
-from tollbook.deploy.changes import Change
-from tollbook.deploy.costs import CALLS, READ, REGION, UNKNOWN, USE, Costs
-from tollbook.deploy.permissions import Permissions
-from tollbook.deploy.plan import Plan
+from tollbook.deploy.plan.changes import Change
+from tollbook.deploy.plan.costs import CALLS, READ, REGION, UNKNOWN, USE, Costs
+from tollbook.deploy.plan.permissions import Permissions
+from tollbook.deploy.plan.planning import Plan
 
 WIDTH: Final = 100
 _INDENT: Final = "  "

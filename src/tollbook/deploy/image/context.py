@@ -11,7 +11,7 @@ import msgspec
 
 from tollbook.core.errors import TollbookError, UsageError, why
 
-_PACKAGE: Final = Path(__file__).parents[1]
+_PACKAGE: Final = Path(__file__).parents[2]
 _CARRIED: Final = "deploy/context"
 """In an installed package: what lies around it in the repository. pyproject.toml puts it there."""
 _AROUND: Final = (

@@ -139,7 +139,6 @@ _EFFECTS: Final = {
     "AuthMethod": "The gateway asks in another way, at no moment not at all; nobody has to log in anew.",
     "ApiKeys": "Programs with API keys are let in, or no longer.",
     "OwnPool": _LOGINS,
-    "LoginPrefix": "The login pages move: all log in anew.",
     "CallbackUrls": "Hosts whose address is not among them cannot log in.",
     "CognitoUserPoolId": _LOGINS,
     "CognitoAllowedClientIds": "Tokens of clients that are not among them are refused.",

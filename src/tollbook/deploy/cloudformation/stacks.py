@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
-from tollbook.deploy import change_sets
-from tollbook.deploy.change_sets import REVIEW, ChangeSet
-from tollbook.deploy.events import Line, Tell, failures_in
-from tollbook.deploy.formation import GONE, Formation, name_in
+from tollbook.deploy.cloudformation import change_sets
+from tollbook.deploy.cloudformation.change_sets import REVIEW, ChangeSet
+from tollbook.deploy.cloudformation.events import Line, Tell, failures_in
+from tollbook.deploy.cloudformation.formation import GONE, Formation, name_in
 from tollbook.deploy.found import Stack
 from tollbook.deploy.patience import Patience
 from tollbook.deploy.trouble import DeployError, StackTrouble, tidy

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from tollbook.deploy.contradictions import why_not_cognito
-from tollbook.deploy.limits import reserved_in
-from tollbook.deploy.options import YES
+from tollbook.deploy.plan.contradictions import why_not_cognito
+from tollbook.deploy.plan.limits import reserved_in
+from tollbook.deploy.plan.options import YES
 
 OWN_SIGHT: Final = {"SeesAll": "group:finops", "OwnCalls": "role/AWSReservedSSO_*/{username}"}
 """Who sees what in a pool that is made here, unless it is said."""

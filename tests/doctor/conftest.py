@@ -17,7 +17,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_proxies_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_proxies_of_the_user_and_a_wide_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "ACCESS_TOKEN"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

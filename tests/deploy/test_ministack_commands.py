@@ -120,3 +120,75 @@ def test_a_program_that_is_killed_is_run_again_and_goes_on(cloud: Cloud, ask: As
     assert cloud.stacks.status(name) == "CREATE_COMPLETE"
     assert not cloud.change_sets(name)
     assert ask("destroy", "--stack", name, "--yes").code == 0
+
+
+def test_what_was_begun_is_done_though_nobody_reads_on(cloud: Cloud, ask: Ask) -> None:
+    assert ask("deploy", "--stack", "piped", *_HERE).code == 0
+    command = [
+        sys.executable,
+        "-m",
+        "tollbook",
+        "deploy",
+        "--stack",
+        "piped",
+        "--memory",
+        "2048",
+        "--no-check",
+        "--yes",
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=os.environ
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(60) == 0
+    assert _memory_of(cloud, "piped") == 2048
+
+
+def test_a_removal_is_looked_at_before(cloud: Cloud, ask: Ask) -> None:
+    assert ask("deploy", "--stack", "looked", *_HERE).code == 0
+    before = cloud.everything()
+    shown = ask("destroy", "--stack", "looked", "--dry-run")
+    assert (shown.code, cloud.everything()) == (0, before)
+    assert shown.out.startswith("looked in eu-west-1, account 000000000000\n")
+    assert "  stack looked\n" in shown.out
+    refused = ask("destroy", "--stack", "looked")
+    assert (refused.code, cloud.everything()) == (2, before)
+    assert "--yes" in refused.err
+
+
+def test_the_stack_of_an_image_is_nobodys_else(cloud: Cloud, ask: Ask) -> None:
+    before = cloud.everything()
+    for command in (("deploy", *_HERE), ("destroy", "--yes")):
+        refused = ask(*command, "--stack", "book-bootstrap")
+        assert refused.code == 2
+        assert refused.err.startswith("tollbook: --stack: 'book-bootstrap' would be the stack of another one's image.")
+    assert cloud.everything() == before
+
+
+def test_an_image_that_was_named_can_be_unset(ask: Ask) -> None:
+    assert ask("deploy", "--stack", "named", *_HERE).code == 0
+    assert "The image is made" not in ask("deploy", "--stack", "named", "--dry-run").out
+    assert "The image is made" in ask("deploy", "--stack", "named", "--dry-run", "--image-uri", "").out
+
+
+def test_what_is_left_to_do_is_said(cloud: Cloud, ask: Ask) -> None:
+    made = ask("deploy", "--stack", "todo", *_HERE, "--api-keys")
+    stack = cloud.stacks.find("todo")
+    assert stack is not None
+    assert "'tollbook deploy --first-user EMAIL'" in made.out
+    assert f"--scopes tollbook/use --session-store dynamodb:{stack.outputs['Table']}'" in made.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--engine", "rkt"), "--engine: there is no engine 'rkt'. Choose one of docker, podman, finch."),
+        (("--project", "nowhere"), "--project: there is no folder nowhere."),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_looked_at(ask: Ask, words: tuple[str, ...], said: str) -> None:
+    refused = ask("deploy", *words, *_HERE)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith(f"tollbook: {said}")

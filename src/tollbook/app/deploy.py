@@ -9,25 +9,31 @@ from typing import Final
 
 import msgspec
 
+from tollbook.app.deploy_screen import (
+    agrees_to_change,
+    agrees_to_removal,
+    check_that_somebody_can_agree,
+    outcome,
+    removal_as_lines,
+    show,
+    tell,
+)
 from tollbook.app.deployed import EVERY_OPTION, check_settings, statements_for, with_accounts
-from tollbook.core.errors import UsageError
+from tollbook.core.errors import TollbookError, UsageError
 from tollbook.core.text import printable
 from tollbook.deploy.apply import apply
 from tollbook.deploy.aws import Clients, clients
-from tollbook.deploy.cloudformation.change_sets import ChangeSet
-from tollbook.deploy.cloudformation.events import Event, Line
 from tollbook.deploy.cloudformation.stacks import Stacks
-from tollbook.deploy.destroy import Removal
 from tollbook.deploy.destroy import destroy as remove
-from tollbook.deploy.found import Found, Stack
+from tollbook.deploy.destroy import what_there_is
+from tollbook.deploy.found import Found
 from tollbook.deploy.image.building import image_uri, own_image_uri
 from tollbook.deploy.image.context import tollbook_context
-from tollbook.deploy.image.engines import Engine, find_engine
+from tollbook.deploy.image.engines import ENGINES, Engine, find_engine
 from tollbook.deploy.image.project import Project, project_context
 from tollbook.deploy.image.registry import Registry
-from tollbook.deploy.look import look
+from tollbook.deploy.look import account_of, bootstrap_of, look
 from tollbook.deploy.patience import Patience
-from tollbook.deploy.plan.configuration import configurations
 from tollbook.deploy.plan.options import PLACE, TEAM_FILE, Given, given, team_file
 from tollbook.deploy.plan.planning import Plan, Wanted, plan
 from tollbook.deploy.plan.summary import brief, lines
@@ -41,7 +47,7 @@ _TOO_LONG: Final = (
     "It is too long for one managed policy (6,144 characters), and short enough for those in a role (10,240)."
 )
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
-_STATUS_WIDTH: Final = len("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+_NEEDS_LOGIN: Final = 3
 _CHECK_S: Final = 20.0
 """How long each answer of the new server may take: the first ones start it."""
 
@@ -76,6 +82,7 @@ def deploy(flags: Mapping[str, str | None], team: str | None, orders: Orders) ->
     Raises:
         TollbookError: it cannot be planned, or not be done.
     """
+    _check(orders)
     said = given(EVERY_OPTION, flags, _team(team))
     name, aws = _name(said), _clients(said)
     found = _found(aws, name, is_dry=orders.is_dry or orders.is_for_policy)
@@ -87,16 +94,16 @@ def deploy(flags: Mapping[str, str | None], team: str | None, orders: Orders) ->
     )
     first = _planned(wanted, found)
     if orders.is_for_policy:
-        _print(first.permissions.as_json())
+        show(first.permissions.as_json())
         print(_TOO_LONG, file=sys.stderr)
         return 0
-    _print(*(lines if orders.is_dry or first.is_new else brief)(first), "")
-    if first.builds and first.parameters["App"]:
-        _print(*_left_out(first, orders))
+    left_out = list(_left_out(first, orders)) if first.builds and first.parameters["App"] else []
+    show(*(lines if orders.is_dry or first.is_new else brief)(first), "", *left_out)
     if orders.is_dry:
-        _print("Nothing was done: this was a dry run.")
+        show(*_lacking(first, found, orders))
+        show("Nothing was done: this was a dry run.")
         return 0
-    _check_that_somebody_agrees(orders.agrees)
+    check_that_somebody_can_agree(orders.agrees)
     if first.builds and found.bootstrap is None:
         find_engine(orders.engine, os.environ)  # it will be needed, so that it is asked for before anything is made
     stacks = _stacks(aws)
@@ -111,32 +118,39 @@ def deploy(flags: Mapping[str, str | None], team: str | None, orders: Orders) ->
         aws=aws,
         replan=replan,
         image=lambda bootstrap: _image(Registry(aws("ecr"), bootstrap.outputs["RepositoryUri"]), first, orders),
-        tell=_tell,
-        confirm=lambda change_set: _agrees_to_change(change_set, orders.agrees),
+        tell=tell,
+        confirm=lambda change_set: agrees_to_change(change_set, orders.agrees),
     )
-    _print(*_outcome(stack))
+    show(*outcome(stack, has_invited=bool(wanted.first_user)))
     return _checked(stack.outputs["Url"]) if orders.checks else 0
 
 
-def destroy(flags: Mapping[str, str | None], team: str | None, *, keeps_data: bool, agrees: bool) -> int:
+def destroy(
+    flags: Mapping[str, str | None], team: str | None, *, keeps_data: bool, is_dry: bool = False, agrees: bool = False
+) -> int:
     """Removes what was deployed; gives the exit code. See `deploy`.
 
     Raises:
         TollbookError: something is left.
     """
-    _check_that_somebody_agrees(agrees)
     options = {option.name for option in PLACE}
     said = given(PLACE, flags, {name: text for name, text in _team(team).items() if name in options})
     name, aws = _name(said), _clients(said)
+    stacks, account = _stacks(aws), Account(aws, _PATIENCE)
+    show(f"{name} in {aws('cloudformation').meta.region_name}, account {account_of(aws)}")
+    if is_dry:
+        show(*removal_as_lines(what_there_is(name, stacks=stacks, account=account, keeps_data=keeps_data)))
+        show("Nothing was done: this was a dry run.")
+        return 0
     staying = remove(
         name,
-        stacks=_stacks(aws),
-        account=Account(aws, _PATIENCE),
+        stacks=stacks,
+        account=account,
         keeps_data=keeps_data,
-        tell=_tell,
-        confirm=lambda removal: _agrees_to_removal(removal, agrees),
+        tell=tell,
+        confirm=lambda removal: agrees_to_removal(removal, agrees),
     )
-    _print(*(f"Stays: {thing}" for thing in staying), "Done.")
+    show(*(f"Stays: {thing}" for thing in staying))
     return 0
 
 
@@ -146,8 +160,22 @@ def _team(path: str | None) -> Mapping[str, str]:
     return team_file(Path(path or TEAM_FILE), EVERY_OPTION)
 
 
+def _check(orders: Orders) -> None:
+    """
+    Raises:
+        UsageError: what is said makes no sense together.
+    """
+    if orders.engine and orders.engine not in ENGINES:
+        raise UsageError(f"--engine: there is no engine '{orders.engine}'. Choose one of {', '.join(ENGINES)}.")
+    if not orders.project.is_dir():
+        raise UsageError(f"--project: there is no folder {orders.project}. Name the one with the lock file.")
+
+
 def _name(said: Given) -> str:
-    return said.others.get("stack") or said.parameters.get("FunctionName") or _STACK
+    name = said.others.get("stack") or said.parameters.get("FunctionName") or _STACK
+    if name.endswith(bootstrap_of("")):
+        raise UsageError(f"--stack: '{name}' would be the stack of another one's image. Choose another name.")
+    return name
 
 
 def _clients(said: Given) -> Clients:
@@ -170,9 +198,9 @@ def _found(aws: Clients, name: str, *, is_dry: bool) -> Found:
 
 
 def _builds(said: Given, found: Found) -> bool:
-    """Whether the image is made here: unless one is named, or the stack runs one that was."""
-    if said.parameters.get("ImageUri"):
-        return False
+    """Whether the image is made here: unless one is named, or the stack runs one that was, and nobody unsets that."""
+    if "ImageUri" in said.parameters:
+        return not said.parameters["ImageUri"]
     repository = found.bootstrap.outputs.get("RepositoryUri", "") if found.bootstrap else ""
     running = found.stack.parameters.get("ImageUri", "") if found.stack else ""
     return not running or (bool(repository) and running.startswith(f"{repository}@"))
@@ -187,6 +215,15 @@ def _planned(wanted: Wanted, found: Found) -> Plan:
 
 def _project(wanted: Plan, orders: Orders) -> Project:
     return Project(folder=orders.project, server=wanted.parameters["App"])
+
+
+def _lacking(wanted: Plan, found: Found, orders: Orders) -> Iterator[str]:
+    """What would keep the image from being built."""
+    if wanted.builds and found.bootstrap is None:
+        try:
+            find_engine(orders.engine, os.environ)
+        except TollbookError as fault:
+            yield from (str(fault), "")
 
 
 def _left_out(wanted: Plan, orders: Orders) -> Iterator[str]:
@@ -210,73 +247,17 @@ def _image(registry: Registry, wanted: Plan, orders: Orders) -> str:
         return find_engine(orders.engine, os.environ)
 
     def tell(line: str) -> None:
-        _print(f"  {printable(line)}")
+        show(f"  {printable(line)}")
 
     if wanted.parameters["App"]:
         return own_image_uri(registry, engine, _project(wanted, orders), architecture, tell, os.environ)
     return image_uri(registry, engine, tollbook_context(), architecture, tell)
 
 
-def _check_that_somebody_agrees(is_agreed: bool) -> None:
-    if not (is_agreed or sys.stdin.isatty()):
-        raise UsageError("Nobody can be asked here: say --yes to go on without (deploy has --dry-run, to look first).")
-
-
-def _agrees_to_change(change_set: ChangeSet, is_agreed: bool) -> bool:
-    changes = [each for each in change_set.changes if each.action != "Dynamic"]
-    width = max((len(each.name) for each in changes), default=0)
-    _print("", f"In the stack {change_set.stack}, CloudFormation will")
-    for each in changes:
-        fate = {"True": "  and replace it", "Conditional": "  and perhaps replace it"}.get(each.replaces, "")
-        _print(f"  {each.action.lower():7} {each.name:{width}}  {each.kind}{fate if each.action == 'Modify' else ''}")
-    if not changes:
-        _print("  change outputs only")
-    return is_agreed or _says_yes()
-
-
-def _agrees_to_removal(removal: Removal, is_agreed: bool) -> bool:
-    _print("This will be removed, and cannot be brought back:", *(f"  {thing}" for thing in removal.going))
-    if removal.staying:
-        _print("This stays:", *(f"  {thing}" for thing in removal.staying))
-    return is_agreed or _says_yes()
-
-
-def _says_yes() -> bool:
-    try:
-        return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        print()
-        return False
-
-
-def _tell(what: Event | Line) -> None:
-    if isinstance(what, Line):
-        _print(what.text)
-    elif what.is_of_stack or not what.status.endswith("_IN_PROGRESS"):  # each resource once, when it is done
-        reason = f": {what.reason}" if what.is_failure and what.reason else ""
-        _print(f"  {what.at:%H:%M:%S}  {what.status:{_STATUS_WIDTH}}  {what.resource}{reason}")
-
-
-def _outcome(stack: Stack) -> Iterator[str]:
-    """Where the server is, and how each host finds it."""
-    outputs = stack.outputs
-    yield from ("", f"The server is at {outputs['Url']}", "")
-    if "FunctionUrl" in outputs:
-        yield from (f"and at {outputs['FunctionUrl']}", "")
-    for each in configurations(stack.name, outputs, stack.parameters):
-        yield f"{each.host}: {each.where}"
-        yield from (f"  {line}" for line in each.text.splitlines())
-        yield ""
-
-
 def _checked(url: str) -> int:
-    """Tries the chain that was just made, as far as one gets without a login."""
+    """Tries the chain that was just made, as far as one gets without a login; gives the exit code."""
     from tollbook.app.doctor import Wish, doctor  # with an HTTP client
     from tollbook.client.settings import read_client_settings
 
-    return doctor(Wish(target=url, retention_days=0, patience_s=_CHECK_S), read_client_settings(os.environ, {}))
-
-
-def _print(*lines: str) -> None:
-    for line in lines:
-        print(line, flush=True)
+    code = doctor(Wish(target=url, patience_s=_CHECK_S), read_client_settings(os.environ, {}))
+    return 0 if code == _NEEDS_LOGIN else code

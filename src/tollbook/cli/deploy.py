@@ -54,6 +54,7 @@ def destroy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-data", action="store_true", help="leave the table, the bucket, the user pool and the logs"
     )
+    parser.add_argument("--dry-run", action="store_true", help="show what there is, and stop")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     _add_config(parser)
     for option in PLACE:
@@ -77,7 +78,13 @@ def _deploy(options: argparse.Namespace) -> int:
 def _destroy(options: argparse.Namespace) -> int:
     from tollbook.app.deploy import destroy
 
-    return destroy(_said(options, PLACE), options.config, keeps_data=options.keep_data, agrees=options.yes)
+    return destroy(
+        _said(options, PLACE),
+        options.config,
+        keeps_data=options.keep_data,
+        is_dry=options.dry_run,
+        agrees=options.yes,
+    )
 
 
 def _add_config(parser: argparse._ActionsContainer) -> None:

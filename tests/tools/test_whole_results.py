@@ -271,7 +271,7 @@ class TestInABucket:
         sentence = "whole results cannot be reached just now; ask again later"
         assert f"the whole result could not be kept: {sentence}" in text_of(result)
         assert (fault.value.error.code, fault.value.error.message) == (-32603, sentence)
-        assert "S3 did not answer within 0.2 s" in logged() or "There is no bucket 'not-there'" in logged()
+        assert "AWS did not answer within 0.2 s" in logged() or "There is no bucket 'not-there'" in logged()
 
     async def test_an_answer_does_not_wait_for_a_place_that_is_slow_for_every_page(self, long_log: str) -> None:
         slow = Slow(NOW.timestamp)

@@ -16,7 +16,12 @@ def test_its_plan_is_what_a_dry_run_without_credentials_prints(tmp_path: Path) -
     found = re.search(r"^```\n\$ tollbook ([^\n]*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert found
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    docker = tmp_path / "docker"  # which would answer if it had to build
+    docker.write_text("#!/bin/sh\n")
+    docker.chmod(0o755)
     nothing = {
+        "COLUMNS": "100",
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),

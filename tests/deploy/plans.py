@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 from tests.deploy.evaluation import ACCOUNT, IMAGE, REGION
+from tollbook.app.deployed import statements_for
 from tollbook.deploy.found import Found, Stack
 from tollbook.deploy.plan.planning import Plan, Wanted, plan
-from tollbook.sources.aws.reach.policy import policy_for
 
 STACK: Final = "books"
 NOTHING: Final = Found(account=ACCOUNT, region=REGION)
@@ -25,8 +23,7 @@ DOMAIN: Final = {"DomainName": "mcp.example.com", "CertificateArn": CERTIFICATE,
 
 def statements(parameters: Mapping[str, str]) -> str:
     """What the server's role needs to read the logs that `parameters` name."""
-    source = parameters["TollbookSource"] or "cloudwatch:/aws/bedrock/modelinvocations"
-    return msgspec.json.encode(policy_for(source, region=REGION, account=ACCOUNT).statement).decode()
+    return statements_for(parameters, ACCOUNT, REGION)
 
 
 def planned(given: Mapping[str, str], found: Found = NOTHING, **wanted: Any) -> Plan:

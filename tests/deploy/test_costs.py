@@ -59,6 +59,14 @@ def test_a_snapshot_costs_when_nobody_calls_and_its_starts_cost_when_somebody_do
     assert bill(SnapStart="yes")["Lambda"][2] == kept + called + 50_000 * PRICES["snapshot_restored"].usd
 
 
+def test_images_cost_where_they_are_made() -> None:
+    assert "ECR" not in {each.service for each in planned({}, builds=False).costs.services}
+
+
+def test_a_server_of_ones_own_keeps_no_results_in_the_bucket() -> None:
+    assert "S3" not in bill(App="my_server:app")
+
+
 def test_an_authorizer_costs_its_requests_and_its_time() -> None:
     more = bill(AuthMethod="lambda")["Lambda"][2] - bill()["Lambda"][2]
     assert more == PRICES["lambda_requests"].usd + 10**6 * Decimal("0.1") * PRICES["lambda_arm64"].usd

@@ -183,6 +183,10 @@ def test_the_role_of_the_account_is_never_removed(aws: Played) -> None:
         ("arn:aws:lambda:eu-west-1:111122223333:function:book", None),
         ("arn:aws:iam::111122223333:role/book-ServerRole-1", None),
         ("arn:aws:apigateway:eu-west-1::/restapis/x", None),
+        ("arn:aws:s3:eu-west-1:111122223333:accesspoint/days", None),
+        ("arn:aws:dynamodb:eu-west-1:111122223333:table/book-Table-1/backup/01700000000000-ab", None),
+        ("arn:aws:dynamodb:eu-west-1:111122223333:table/book-Table-1/stream/2026-11-23T00:00:00.000", None),
+        ("arn:aws:logs:eu-west-1:111122223333:log-group:/a/b:log-stream:c", None),
     ],
 )
 def test_what_a_tag_leads_to_is_known_by_its_arn(arn: str, thing: Thing | None) -> None:
@@ -257,3 +261,42 @@ def test_something_that_comes_back_is_told_at_the_end(aws: Played) -> None:
             confirm=lambda _: True,
         )
     assert left.value.more == ("log group /book",)
+
+
+def test_a_pool_that_was_said_to_stay_does_though_nobody_remembers_the_stack_that_named_it(aws: Played) -> None:
+    stack = {
+        "StackName": "book",
+        "StackId": "arn:aws:cloudformation:eu-west-1:111122223333:stack/book/0f0e",
+        "CreationTime": _NOW,
+        "StackStatus": "UPDATE_COMPLETE",
+        "Tags": [{"Key": "tollbook:stack", "Value": "book"}],
+        "Parameters": [{"ParameterKey": "CognitoUserPoolId", "ParameterValue": "eu-west-1_x"}],
+    }
+
+    def is_running() -> None:
+        aws.answers("cloudformation", "describe_stacks", {"Stacks": [stack]})
+
+    def there_is_a_pool() -> None:
+        _tagged(aws, "arn:aws:cognito-idp:eu-west-1:111122223333:userpool/eu-west-1_x")
+        aws.answers("cognito-idp", "describe_user_pool", {"UserPool": {}})
+
+    is_running()
+    _gone(aws)
+    aws.answers("cloudformation", "list_stacks", {"StackSummaries": []})
+    is_running()
+    _gone(aws)
+    aws.answers("cloudformation", "describe_stack_events", {"StackEvents": []})
+    is_running()
+    aws.answers("cloudformation", "list_stack_resources", {"StackResourceSummaries": []})
+    there_is_a_pool()
+    is_running()
+    aws.answers("cloudformation", "describe_stack_events", {"StackEvents": []})
+    aws.answers("cloudformation", "delete_stack", {})
+    _gone(aws)
+    for _ in range(2):
+        _no_stacks(aws)
+        there_is_a_pool()
+    left = destroy(
+        "book", stacks=aws.stacks, account=aws.account, keeps_data=False, tell=lambda _: None, confirm=lambda _: True
+    )
+    assert left == (Thing("user pool", "eu-west-1_x"),)

@@ -142,6 +142,22 @@ def test_a_server_is_told_its_own_url_in_a_second_change_that_nobody_is_asked_ab
     assert not cloud.asked
 
 
+def test_a_second_change_that_somebody_else_made_necessary_is_asked_about(cloud: Cloud) -> None:
+    cloud.deploy("raced")
+    other = Cloud(cloud.aws)
+
+    class Raced(list[Any]):
+        def append(self, told: Any) -> None:
+            if getattr(told, "is_of_stack", False) and told.status == "UPDATE_COMPLETE" and not other.told:
+                other.deploy("raced", MemorySize="4096", Timeout="77")
+
+    cloud.told = Raced()
+    cloud.asked.clear()
+    after = cloud.deploy("raced", MemorySize="2048")
+    assert (after.parameters["MemorySize"], after.parameters["Timeout"]) == ("2048", "77")
+    assert len(cloud.asked) == 2
+
+
 def test_the_first_user_gets_an_invitation_and_sees_everything(cloud: Cloud) -> None:
     stack = cloud.deploy("users", first_user="ana@example.com")
     pool, cognito = stack.outputs["UserPoolId"], cloud.aws("cognito-idp")
@@ -348,6 +364,26 @@ def test_what_a_stack_left_is_found_when_somebody_else_deleted_it(cloud: Cloud) 
     assert cloud.everything() == before
 
 
+@pytest.mark.parametrize("way", ["pool", "issuer"])
+def test_a_pool_that_a_stack_brings_stays_though_an_earlier_one_of_its_name_made_it(cloud: Cloud, way: str) -> None:
+    name = f"brings-{way}"
+    pool = cloud.deploy(name).outputs["UserPoolId"]
+    cloud.destroy(name, keeps_data=True)
+    issuer = f"https://cognito-idp.eu-west-1.amazonaws.com/{pool}"
+    brought = {"pool": _BROUGHT | {"CognitoUserPoolId": pool}, "issuer": _ISSUER | {"OauthIssuer": issuer}}
+    cloud.deploy(name, brought[way])
+    for _ in range(2):
+        assert cloud.destroy(name) == (Thing("user pool", pool),)
+        assert f"cognito-idp {pool}" in cloud.everything()
+
+
+def test_a_server_whose_name_ends_like_that_of_a_stack_with_images_is_not_removed_with_another(cloud: Cloud) -> None:
+    cloud.deploy("base")
+    before = cloud.deploy("base-bootstrap")
+    assert cloud.destroy("base") == ()
+    assert cloud.stacks.find("base-bootstrap") == before
+
+
 def test_who_says_no_to_a_removal_keeps_everything(cloud: Cloud) -> None:
     cloud.deploy("wanted")
     before, cloud.answer = cloud.everything(), False
@@ -440,6 +476,17 @@ def test_somebody_elses_stack_is_neither_changed_nor_removed(cloud: Cloud) -> No
             act("theirs", cloud.told.append)
     assert formation.describe_stacks(StackName="theirs")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
     assert not cloud.asked
+
+
+def test_somebody_elses_change_set_that_awaits_review_stays(cloud: Cloud) -> None:
+    formation = cloud.aws("cloudformation")
+    text = '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
+    formation.create_change_set(
+        StackName="review", ChangeSetName="release-42", ChangeSetType="CREATE", TemplateBody=text
+    )
+    with pytest.raises(StackTrouble, match="'review' is but a change set of somebody else's"):
+        cloud.deploy("review")
+    assert cloud.change_sets("review") == ["release-42"]
 
 
 def test_a_stack_that_was_made_of_the_template_by_hand_is_taken_over(cloud: Cloud) -> None:

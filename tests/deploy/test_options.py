@@ -1,5 +1,6 @@
 """What a deployment may be told, and how it must be said."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +11,7 @@ from tests.deploy.evaluation import parsed
 from tollbook.app.deployed import EVERY_OPTION
 from tollbook.core.errors import UsageError
 from tollbook.deploy.plan.document import defaults
-from tollbook.deploy.plan.options import OPTIONS, given, team_file
+from tollbook.deploy.plan.options import OPTIONS, flag_of, given, team_file
 from tollbook.deploy.template import template
 
 ORIGINAL: Final = """
@@ -49,6 +50,30 @@ def test_each_parameter_of_the_template_can_be_told_or_is_decided_by_the_plan() 
     told = {option.parameter for option in EVERY_OPTION if option.parameter}
     assert told | DECIDED == defaults(template()).keys()
     assert not told & DECIDED
+
+
+def test_a_parameter_is_shown_by_the_flag_that_sets_it() -> None:
+    told = {option.parameter: option.setting.flag for option in EVERY_OPTION if option.parameter}
+    assert {parameter: flag_of(parameter) for parameter in told} == told
+
+
+def test_no_option_says_what_holds_on_ones_own_machine_alone() -> None:
+    for option in EVERY_OPTION:
+        assert not re.search(r"--public-url|user's (cache|state) folder|loopback", option.setting.what), option.name
+
+
+def test_a_door_that_is_always_there_cannot_be_left_out() -> None:
+    (problem,) = refusal("--api-gateway", "no")
+    assert problem.startswith("--api-gateway: there always is an API Gateway")
+
+
+def test_a_stack_begins_with_a_letter() -> None:
+    assert "that begins with a letter" in refusal("--stack", "1abc")[0]
+
+
+@pytest.mark.parametrize("flag", ["--sees-all", "--profile", "--accounts"])
+def test_what_is_not_text_is_refused(flag: str) -> None:
+    assert refusal(flag, "group:\udcff") == (f"{flag}: what is written there is not text in UTF-8. Type it anew.",)
 
 
 def test_no_option_brings_a_default_of_its_own() -> None:
@@ -210,6 +235,18 @@ class TestTheFileOfATeam:
         assert self.problems(tmp_path, "[deploy]\nmemroy = 1\nxyzzy = 2\n") == (
             "memroy: there is no such option; memory is one.",
             "xyzzy: there is no such option; 'tollbook deploy --help' lists them.",
+        )
+
+    def test_a_switch_alone_is_true_or_false(self, tmp_path: Path) -> None:
+        assert self.problems(tmp_path, "[deploy]\nmemory = true\n") == (
+            "memory: MB is wanted, and not true, which is for switches.",
+        )
+
+    @pytest.mark.parametrize("name", ["engine", "project", "dry_run", "yes"])
+    def test_what_says_how_the_command_goes_about_it_is_not_for_a_team(self, tmp_path: Path, name: str) -> None:
+        flag = name.replace("_", "-")
+        assert self.problems(tmp_path, f'[deploy]\n{name} = "x"\n') == (
+            f"{name}: it is for the command line alone; say --{flag} there.",
         )
 
     def test_the_same_under_two_names_is_refused(self, tmp_path: Path) -> None:

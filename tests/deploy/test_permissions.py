@@ -9,11 +9,13 @@ import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped] # what AWS says of its types
 
 from tests.deploy.evaluation import ACCOUNT, REGION, parsed
-from tests.deploy.plans import DOMAIN, ISSUER, POOL, STACK, UNKNOWN, planned
+from tests.deploy.plans import DOMAIN, ISSUER, POOL, STACK, UNKNOWN, carried_out, planned
+from tollbook.deploy.found import Found
 from tollbook.deploy.plan.actions import CALLS, KINDS
 from tollbook.deploy.plan.changes import WORDS
 from tollbook.deploy.plan.permissions import Permissions
 from tollbook.deploy.template import bootstrap, template
+from tollbook.sources.aws.reach.policy import policy_for
 
 OURS: Final = {each["Type"] for text in (template(), bootstrap()) for each in parsed(text)["Resources"].values()}
 NEEDLESS: Final = {
@@ -153,6 +155,7 @@ def test_the_policy_names_what_may_be_acted_on_as_far_as_its_name_is_known() -> 
     assert by_sid["Lambda"] == [
         f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{STACK}*",
         f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:reads-logs",
+        f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:reads-logs:*",
     ]
     assert by_sid["S3"] == [f"arn:aws:s3:::{STACK}*", f"arn:aws:s3:::{STACK}*/*"]
     everywhere = [each for each in document["Statement"] if each["Resource"] == ["*"]]
@@ -165,7 +168,22 @@ def test_where_the_account_is_not_known_the_policy_holds_for_any() -> None:
     assert by_sid["Dynamodb"] == [f"arn:aws:dynamodb:{REGION}:*:table/{STACK}*"]
 
 
+@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"])
+def test_without_credentials_the_partition_is_that_of_the_region(region: str) -> None:
+    unknown = Found(account="ACCOUNT", region=region, is_known=False)
+    (statement,) = policy_for("insights:x", region=region).statement[:1]
+    partition = statement.resource[0].split(":")[1]
+    for each in policy(planned({"ImageUri": ""}, unknown).permissions)["Statement"]:
+        assert {arn.split(":")[1] for arn in each["Resource"] if arn != "*"} <= {partition}
+
+
 def test_it_fits_into_the_policy_of_a_role() -> None:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: 10,240 of all inline policies
     largest = planned({**DOMAIN, "ApiKeys": "yes", "FunctionUrl": "yes", "AlarmEmail": "a@example.com"}).permissions
     assert len(largest.compact()) < 10_240
+
+
+def test_what_a_change_removes_has_to_be_allowed_too() -> None:
+    switched = planned(POOL, carried_out(planned({})))
+    assert "UserPoolDomain" not in switched.resources
+    assert "cognito-idp:DeleteUserPoolDomain" in switched.permissions.actions

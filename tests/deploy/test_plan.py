@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -22,12 +23,15 @@ from tests.deploy.plans import (
     planned,
     statements,
 )
+from tollbook.app.deployed import statements_for, with_accounts
 from tollbook.core.errors import UsageError
 from tollbook.deploy.found import Found, Stack
 from tollbook.deploy.plan.document import defaults, hash_in
+from tollbook.deploy.plan.notes import USUAL
 from tollbook.deploy.plan.options import OPTIONS
 from tollbook.deploy.plan.planning import Change, Plan, Wanted, plan
 from tollbook.deploy.template import template
+from tollbook.sources import named
 
 URL: Final = "https://abc.lambda-url.eu-west-1.on.aws/"
 SOME: Final = {
@@ -122,7 +126,7 @@ def test_each_option_has_its_effect_and_is_shown(option: Any) -> None:
     (value, *_) = SOME[option.parameter]
     after = planned({option.parameter: value}, carried_out(first))
     assert after.parameters[option.parameter] == value
-    (change,) = [each for each in after.changes if each.what == option.parameter]
+    (change,) = [each for each in after.changes if each.what == option.setting.flag]
     assert (change.kind, change.before, change.after) == ("change", first.parameters[option.parameter], value)
 
 
@@ -157,7 +161,7 @@ class TestANewStack:
     def test_nothing_is_known_without_credentials_and_that_is_said(self) -> None:
         done = planned({}, UNKNOWN)
         assert done.parameters["LoginPrefix"] == f"{STACK}-account"
-        assert done.notes[1].startswith("There were no credentials")
+        assert any(note.startswith("There were no credentials") for note in done.notes)
         assert not done.is_known
 
     def test_an_image_that_is_made_later_may_be_missing_now(self) -> None:
@@ -174,7 +178,8 @@ class TestANewStack:
         [
             ("Books", f"books-{ACCOUNT}"),
             ("aws-costs", f"costs-{ACCOUNT}"),
-            ("my-amazon-cognito-books", f"my---books-{ACCOUNT}"),
+            ("my-amazon-cognito-books", f"my-books-{ACCOUNT}"),
+            ("my-aws-costs", f"my-costs-{ACCOUNT}"),
             ("aws", ACCOUNT),
             ("b" * 60, f"{'b' * 50}-{ACCOUNT}"),
         ],
@@ -211,7 +216,7 @@ class TestWhoAsksAtTheGateway:
     ) -> None:
         done = planned(asked)
         assert done.parameters["AuthMethod"] == method
-        assert why in done.notes[0]
+        assert any(note.startswith("At the gateway ") and why in note for note in done.notes)
 
     @pytest.mark.parametrize("asked", [ISSUER, {"ApiKeys": "yes"}, {"OauthClientsWithoutAud": "b:noscope"}])
     def test_oauth_is_refused_where_it_would_keep_somebody_out(self, asked: dict[str, str]) -> None:
@@ -223,11 +228,17 @@ class TestWhoAsksAtTheGateway:
         there = carried_out(planned({}))
         over = planned({"ApiKeys": "yes"}, there)
         assert over.parameters["AuthMethod"] == "lambda"
-        made = {(change.kind, change.what.partition(",")[0]) for change in over.changes}
-        assert {("make", "LambdaAuthorizer"), ("remove", "CognitoAuthorizer")} <= made
+        made = {(change.kind, change.what) for change in over.changes}
+        assert {
+            ("make", "an authorizer of API Gateway (LambdaAuthorizer)"),
+            ("remove", "an authorizer of API Gateway (CognitoAuthorizer)"),
+        } <= made
         back = planned({"ApiKeys": "no"}, carried_out(over))
-        assert back.parameters["AuthMethod"] == "lambda"
-        assert "(lambda), as before;" in back.notes[0]
+        assert back.parameters["AuthMethod"] == "oauth"
+        assert any("(oauth), since nothing keeps it from that any longer;" in note for note in back.notes)
+        stays = planned({"MemorySize": "2048"}, carried_out(planned({"AuthMethod": "lambda"})))
+        assert stays.parameters["AuthMethod"] == "lambda"
+        assert any("(lambda), as before;" in note for note in stays.notes)
         for method in ("oauth", ""):
             after = planned({"AuthMethod": method, "ApiKeys": "no"}, carried_out(over))
             assert after.parameters["AuthMethod"] == "oauth"
@@ -247,9 +258,9 @@ class TestWhoseUsers:
         assert flags_of(refusal({name: POOL[name] for name in list(POOL)[:2]}, there)) == ["--sees-all, --own-calls"]
         moved = planned(POOL, there)
         assert (moved.parameters["OwnPool"], moved.parameters["SeesAll"]) == ("no", "")
-        assert effects(moved.changes)["CognitoUserPoolId"] == "Logins of before count no longer: all log in anew."
+        assert effects(moved.changes)["--cognito-user-pool-id"] == "Logins of before count no longer: all log in anew."
         stays = "The stack lets it go; it stays as it is until 'tollbook destroy'."
-        assert effects(moved.changes)["UserPool, a user pool of Cognito"] == stays
+        assert effects(moved.changes)["a user pool of Cognito (UserPool)"] == stays
 
     def test_what_is_said_with_the_change_counts(self) -> None:
         after = planned({"CognitoUserPoolId": "", "CognitoAllowedClientIds": "another"}, carried_out(planned(POOL)))
@@ -277,9 +288,129 @@ class TestWhoseUsers:
         assert both.parameters["CognitoUserPoolId"] == POOL["CognitoUserPoolId"]
 
     def test_who_sees_what_of_an_own_pool_is_said_in_the_plan(self) -> None:
-        assert any("group finops see all calls" in note for note in planned({}).notes)
-        assert not any("finops" in note for note in planned({"SeesAll": "group:leads"}).notes)
+        assert (
+            "Who sees what: whoever is of the group finops sees all calls; everybody else sees those of "
+            "role/AWSReservedSSO_*/{username}."
+        ) in planned({}).notes
         assert any("cleo@example.com is invited" in note for note in planned({}, first_user="cleo@example.com").notes)
+
+
+class TestWhatToKnow:
+    def test_that_everyone_sees_everything_is_said_first(self) -> None:
+        said = "Everyone who can log in sees every call, whoever made it (--sees-all anyone)."
+        assert planned({"SeesAll": "anyone"}).notes[0] == said
+        assert planned({**ISSUER, "SeesAll": "group:a,anyone"}).notes[0] == said
+
+    @pytest.mark.parametrize(
+        ("sight", "said"),
+        [
+            (
+                {"SeesAll": "group:a,scope:b"},
+                "whoever is of the group a or scope:b sees all calls; everybody else sees none.",
+            ),
+            ({"OwnCalls": "user/{sub},tag:x={sub}"}, "everybody sees those of user/{sub} and tag:x={sub}."),
+        ],
+    )
+    def test_who_sees_what_is_always_said(self, sight: dict[str, str], said: str) -> None:
+        for issuer in ({}, {"OauthIssuer": ISSUER["OauthIssuer"]}):
+            assert planned({**issuer, **sight}).notes[0] == f"Who sees what: {said}"
+
+    def test_who_sees_his_teams_is_said(self) -> None:
+        notes = planned({"SeesTeam": "anyone", "TeamCalls": "tag:team={team}"}).notes
+        assert "Of a team's calls, which are tag:team={team}, everyone sees those of his own team." in notes
+
+    def test_a_group_that_an_own_pool_does_not_have_must_be_made(self) -> None:
+        there = carried_out(planned({**POOL, "OwnCalls": "", "SeesAll": "group:leads"}))
+        back = planned({"CognitoUserPoolId": ""}, there)
+        missing = "The pool has the group finops alone: make leads in it yourself, and put people there."
+        assert f"{missing} Until then nobody sees any call." in back.notes
+        assert missing in planned({"SeesAll": "group:leads", "OwnCalls": "user/{username}"}).notes
+        for others in ({}, {"SeesAll": "group:finops"}, {**POOL, "SeesAll": "group:leads"}):
+            assert not any("put people there" in note for note in planned(others).notes)
+
+    def test_what_the_function_may_do_is_said(self) -> None:
+        usual = planned({}).notes
+        assert (
+            "The function's role may use the stack's own table, bucket and log, and what it reads; nothing else."
+            in usual
+        )
+        assert f"It reads {USUAL}, in {REGION}; it asks Bedrock and CloudWatch for names and metrics." in usual
+        role, policy = f"arn:aws:iam::{ACCOUNT}:role/reader", "arn:aws:iam::aws:policy/One"
+        accounts = {
+            "TollbookAccounts": '{"111122223333":{"role":"arn:aws:iam::111122223333:role/r"},"222233334444":"oam"}'
+        }
+        notes = planned({**accounts, "BedrockRoleArn": role, "PolicyArns": policy, "TollbookLookUp": "none"}).notes
+        assert any(note.endswith(f"nothing else, and has the policies {policy}.") for note in notes)
+        assert f"It reads {USUAL}, in {REGION}, as {role}, which must let it." in notes
+        assert "For other accounts it assumes arn:aws:iam::111122223333:role/r: those must let it." in notes
+        brought = planned({"RoleArn": role}).notes
+        assert f"The function runs as {role}, which stays as it is: see that it may do what is needed." in brought
+
+    def test_what_it_reads_where_nothing_is_said_is_the_servers_own_default(self) -> None:
+        assert named.USUAL == USUAL
+
+    def test_of_athena_it_is_said_that_the_role_gets_nothing(self) -> None:
+        athena = {"TollbookSource": "athena:logs.bedrock"}
+
+        def is_said(**more: str) -> bool:
+            return any(
+                note.startswith("Its role gets nothing for Athena") for note in planned({**athena, **more}).notes
+            )
+
+        assert is_said()
+        assert not any("what it reads" in note for note in planned(athena).notes)
+        assert not is_said(PolicyArns="arn:aws:iam::aws:policy/One")
+        assert not is_said(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/ours")
+
+    def test_what_comes_with_a_snapshot_and_with_a_function_url_is_said(self) -> None:
+        notes = planned({"SnapStart": "yes", "FunctionUrl": "yes", "MemorySize": "2048"}).notes
+        assert any(
+            note.startswith("The snapshot costs about 7.91 dollars a month while nobody calls.") for note in notes
+        )
+        assert any(note.startswith("Before a function URL stand neither") for note in notes)
+        assert not any("snapshot" in note or "function URL" in note for note in planned({}).notes)
+
+    def test_clients_beside_that_of_an_own_pool_are_named(self) -> None:
+        (note,) = [each for each in planned({"CognitoAllowedClientIds": "a,b"}).notes if "app clients" in each]
+        assert note == "Tokens of the app clients a and b are accepted too, beside those of the client that is made."
+
+    def test_the_pools_own_name_as_issuer_is_explained(self) -> None:
+        issuer = f"https://issuer-cognito-idp.{REGION}.amazonaws.com/{POOL['CognitoUserPoolId']}"
+        note = f"Tokens count if their issuer is {issuer}, as the pool may write itself."
+        assert note in planned({**POOL, "OauthIssuer": issuer}).notes
+        after = planned({"OauthIssuer": issuer}, carried_out(planned(POOL)))
+        assert after.parameters["CognitoUserPoolId"] == POOL["CognitoUserPoolId"]
+
+    def test_both_who_are_told_of_alarms_are_named(self) -> None:
+        both = {"AlarmEmail": "a@example.com", "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"}
+        assert any("beside the topic of --alarm-topic-arn" in note for note in planned(both).notes)
+
+
+class TestWhatTheRoleMayRead:
+    """What is blamed on which flag, where the statements of the server's role are made."""
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            ({"TollbookAccounts": '{"123":"x"}'}, "--accounts: '123' is not an account of twelve digits."),
+            ({"BedrockRoleArn": "nope"}, "--bedrock-role-arn: 'nope' is not the ARN of a role."),
+            ({"TollbookSource": "./logs"}, "--source: './logs' is a file,"),
+        ],
+    )
+    def test_a_problem_begins_with_its_own_flag(self, asked: dict[str, str], said: str) -> None:
+        with pytest.raises(UsageError) as caught:
+            statements_for({"App": "", **asked}, ACCOUNT, REGION)
+        assert str(caught.value).startswith(said)
+
+    def test_a_file_of_accounts_that_is_not_there_is_told_in_words(self) -> None:
+        with pytest.raises(UsageError, match=r"^--accounts: cannot use nofile\.json: no such file or directory\.$"):
+            with_accounts({"TollbookAccounts": "nofile.json"})
+
+    def test_a_file_of_accounts_is_told_in_ascii(self, tmp_path: Path) -> None:
+        file = tmp_path / "accounts.json"
+        file.write_text('{"111122223333": {"via": "oam", "name": "größe"}}', encoding="utf-8")
+        (text,) = with_accounts({"TollbookAccounts": str(file)}).values()
+        assert text == '{"111122223333":{"via":"oam","name":"gr\\u00f6\\u00dfe"}}'
 
 
 class TestTheRoleForLogs:
@@ -289,7 +420,11 @@ class TestTheRoleForLogs:
         there = carried_out(first)
         assert there.has_api_log_role
         assert planned({}, there).parameters["ApiLogRole"] == "yes"
-        assert planned({"AccessLogs": "no"}, there).parameters["ApiLogRole"] == "yes"
+
+    def test_one_that_came_to_the_account_since_is_left_alone(self) -> None:
+        without = planned({"AccessLogs": "no"}, carried_out(planned({})))
+        assert without.parameters["ApiLogRole"] == "no"
+        assert planned({"AccessLogs": "yes"}, carried_out(without)).parameters["ApiLogRole"] == "no"
 
     def test_one_that_is_there_is_left_alone(self) -> None:
         found = Found(account=ACCOUNT, region=REGION, has_api_log_role=True)
@@ -351,10 +486,14 @@ class TestContradictions:
             ({"OauthRequiredScope": "other/use"}, "has one scope, tollbook/use."),
             ({"CognitoDomain": "their-login"}, "it is that of a pool you bring."),
             ({"OauthJwksUrl": "https://login.example.com/keys"}, "it is that of an issuer you bring."),
+            ({**ISSUER, "OauthIssuer": "https://127.0.0.1:8080"}, "cannot reach https://127.0.0.1:8080."),
+            ({**ISSUER, "OauthIssuer": "https://10.0.0.1/x"}, "cannot reach https://10.0.0.1/x."),
+            ({**ISSUER, "OauthJwksUrl": "https://localhost/keys"}, "cannot reach https://localhost/keys."),
+            ({**POOL, "OauthIssuer": "https://login.example.com"}, "so that nobody would get in."),
             ({"SeesTeam": "group:leads"}, "nothing says which those are."),
             ({"TeamCalls": "tag:team={team}"}, "nobody may see his team's calls."),
-            ({"TollbookAccounts": f'{{"{"1" * 3000}": 1}}'}, "and Lambda takes 4,096."),
-            ({"TollbookSource": "cloudwatch:/a*"}, "'/a*'"),
+            ({"AllowedOrigins": "https://a.example," * 200}, "and Lambda takes 4,096."),
+            ({"TollbookSource": "cloudwatch:/a*"}, "'cloudwatch:/a*' names no log group."),
         ],
     )
     def test_what_aws_or_the_server_would_refuse_is_refused_in_one_sentence(
@@ -378,9 +517,18 @@ class TestContradictions:
         role = f"arn:aws:iam::{ACCOUNT}:role/ours"
         assert planned({"RoleArn": role}, UNKNOWN).parameters["RoleArn"] == role
 
-    def test_an_image_by_its_tag_can_be_planned_with_where_aws_cannot_be_asked_for_its_digest(self) -> None:
+    def test_an_image_by_its_tag_is_refused_where_aws_cannot_be_asked_too(self) -> None:
         uri = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/books:v1"
-        assert planned({"ImageUri": uri}, UNKNOWN).parameters["ImageUri"] == uri
+        assert flags_of(refusal({"ImageUri": uri}, UNKNOWN)) == ["--image-uri"]
+
+    def test_files_must_be_in_the_image(self) -> None:
+        files = {"TollbookPrices": "ours.toml", "TollbookNames": "names.json"}
+        assert flags_of(refusal(files)) == ["--prices", "--names"]
+        assert planned(files, builds=False).parameters["TollbookPrices"] == "ours.toml"
+
+    def test_what_cloudformation_would_forget_is_refused(self) -> None:
+        (problem,) = refusal({"SeesAll": "group:größe"})
+        assert problem.startswith("--sees-all: CloudFormation keeps ASCII alone")
 
     def test_users_are_made_in_a_pool_of_ones_own_alone(self) -> None:
         assert flags_of(refusal(POOL, first_user="cleo@example.com")) == ["--first-user"]
@@ -410,7 +558,7 @@ class TestChanges:
     def test_what_changes_is_said_and_nothing_besides(self) -> None:
         there = carried_out(planned({"MemorySize": "2048"}))
         (change,) = planned({"MemorySize": ""}, there).changes
-        assert (change.kind, change.what, change.before, change.after) == ("change", "MemorySize", "2048", "1024")
+        assert (change.kind, change.what, change.before, change.after) == ("change", "--memory", "2048", "1024")
 
     def test_a_parameter_that_is_new_and_not_set_changes_nothing(self) -> None:
         there = carried_out(planned({}))
@@ -429,16 +577,16 @@ class TestChanges:
     def test_a_change_of_the_url_is_said(self) -> None:
         moved = "The URL changes: give clients the new one; all log in anew."
         there = carried_out(planned({}))
-        assert effects(planned({"StageName": "prod"}, there).changes)["StageName"] == moved
-        assert effects(planned(DOMAIN, there).changes)["DomainName"] == moved
+        assert effects(planned({"StageName": "prod"}, there).changes)["--stage-name"] == moved
+        assert effects(planned(DOMAIN, there).changes)["--domain-name"] == moved
         has_domain = carried_out(planned(DOMAIN))
-        assert effects(planned({"StageName": "prod"}, has_domain).changes)["StageName"] == ""
+        assert effects(planned({"StageName": "prod"}, has_domain).changes)["--stage-name"] == ""
 
     def test_a_resource_that_comes_or_goes_is_named(self) -> None:
         changes = planned({"FunctionUrl": "yes"}, carried_out(planned({}))).changes
-        assert ("make", "ServerUrl, a function URL of Lambda") in {(each.kind, each.what) for each in changes}
+        assert ("make", "a function URL of Lambda (ServerUrl)") in {(each.kind, each.what) for each in changes}
         gone = planned({"FunctionUrl": "no"}, carried_out(planned({"FunctionUrl": "yes"}))).changes
-        assert ("remove", "ServerUrl, a function URL of Lambda") in {(each.kind, each.what) for each in gone}
+        assert ("remove", "a function URL of Lambda (ServerUrl)") in {(each.kind, each.what) for each in gone}
 
     def test_a_template_of_another_version_is_said_to_be_one(self) -> None:
         there = carried_out(planned({}))
@@ -450,7 +598,36 @@ class TestChanges:
 
     def test_other_logs_change_what_the_role_may_read(self) -> None:
         changes = planned({"TollbookSource": "s3://our-logs/bedrock"}, carried_out(planned({}))).changes
-        assert [change.what for change in changes] == ["TollbookSource", "the template"]
+        assert [change.what for change in changes] == ["--source", "the template"]
+        assert changes[1].effect == "The server's role may do otherwise: what it reads is said below."
+
+    def test_for_athena_no_role_is_said_to_read_what_it_cannot(self) -> None:
+        def effect(**more: str) -> str:
+            table = {"TollbookSource": "athena:logs.bedrock", **more}
+            return effects(planned(table, carried_out(planned({}))).changes)["--source"]
+
+        assert "gets nothing but what --policy-arns name" in effect()
+        assert "see that the role of --role-arn" in effect(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/ours")
+
+    def test_nobody_is_told_both_to_log_in_anew_and_not_to(self) -> None:
+        there = carried_out(planned({}))
+        alone = effects(planned({"AuthMethod": "lambda"}, there).changes)["--auth-method"]
+        assert alone.endswith("there is no moment at which nobody asks. Nobody has to log in anew.")
+        with_issuer = effects(planned(ISSUER, there).changes)
+        assert with_issuer["--oauth-issuer"].endswith("all log in anew.")
+        assert with_issuer["--auth-method"].endswith("there is no moment at which nobody asks.")
+
+    def test_a_server_of_ones_own_is_not_said_to_be_another_version(self) -> None:
+        changes = planned({"App": "dice:server"}, carried_out(planned({}))).changes
+        assert effects(changes)["the template"] == "The server's role may do otherwise: what it reads is said below."
+
+    def test_clients_come_beside_that_of_an_own_pool(self) -> None:
+        after = planned({"CognitoAllowedClientIds": "zzz"}, carried_out(planned({})))
+        beside = "Tokens of these clients are accepted beside those of the stack's own."
+        assert effects(after.changes)["--cognito-allowed-client-ids"] == beside
+        made = Made(after.template, {"UserPoolClient": "ours"}, **after.parameters)
+        variables = made.properties("ServerFunction")["Environment"]["Variables"]
+        assert variables["COGNITO_ALLOWED_CLIENT_IDS"] == "ours,zzz"
 
     def test_a_plan_says_what_there_will_be_and_where(self) -> None:
         done = planned({})

@@ -1,5 +1,7 @@
 """Somebody's project, as what the image of his server is built of."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +12,7 @@ from tollbook.core.errors import UsageError
 from tollbook.deploy.image.context import Context, File
 from tollbook.deploy.image.project import Project, project_context
 
+ROOT: Final = Path(__file__).parents[2]
 HASH: Final = f"--hash=sha256:{'0' * 64}"
 OURS: Final = Context(files={"requirements/image.txt": File(f"anyio==4.16.0 {HASH}\n".encode())})
 
@@ -61,6 +64,48 @@ class TestWhatGoesIn:
             tmp_path, *made, "env-of-mine/pyvenv.cfg", "env-of-mine/lib/x.py", "pkg/a.py", "tollbook.toml"
         )
         assert taken(folder) == {"pkg/a.py"}
+
+    @pytest.mark.parametrize(
+        "ignore", ["*\n!src\n", "*\n!src/*\n", "*\n!**\n", "!src/*.key\n!src/.e?v\n!src/.ssh\n", "!SRC/.env\n"]
+    )
+    def test_is_no_secret_because_of_the_folder_that_it_lies_in(self, tmp_path: Path, ignore: str) -> None:
+        secrets = ["src/.env", "src/server.key", "src/.ssh/config"]
+        context = context_of(a_project(tmp_path, "src/a.py", *secrets, ignore=ignore))
+        assert "project/src/a.py" in context.files
+        assert not {f"project/{name}" for name in secrets} & context.files.keys()
+        assert {"src/.env", "src/server.key"} <= set(context.left_out)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *(".envrc", ".npmrc", ".kube/config", ".docker/config.json", "infra/terraform.tfstate", "x.tfstate.backup"),
+            *("secrets.toml", ".streamlit/secrets.toml", "credentials.json", ".ENV", "Server.Key", "ID_RSA"),
+        ],
+    )
+    def test_is_nothing_that_is_known_to_hold_secrets(self, tmp_path: Path, name: str) -> None:
+        folder = a_project(tmp_path, name)
+        assert context_of(folder).left_out == (name,)
+        (folder / ".dockerignore").write_text(f"!{name}\n")
+        assert taken(folder) == {name}
+
+    def test_is_no_secret_by_another_name(self, tmp_path: Path) -> None:
+        folder = a_project(tmp_path, ".env")
+        (folder / "config.txt").symlink_to(".env")
+        assert context_of(folder).left_out == (".env", "config.txt")
+        (folder / ".dockerignore").write_text("!config.txt\n")
+        assert not taken(folder)
+        (folder / ".dockerignore").write_text("!.env\n")
+        assert taken(folder) == {".env", "config.txt"}
+
+    @pytest.mark.parametrize("ignore", ["*a" * 20 + "b", "**/" * 20 + "b", "**a" * 20 + "b", "**/*a*a" * 10 + "b"])
+    def test_is_found_out_soon_whatever_the_pattern(self, tmp_path: Path, ignore: str) -> None:
+        name = f"{'a/' * 30}{'a' * 60}"
+        folder = a_project(tmp_path, name, ignore=ignore)
+        program = "import sys; from tests.deploy.test_project import taken, Path; print(*taken(Path(sys.argv[1])))"
+        command = [sys.executable, "-c", program, str(folder)]
+        # Tried in every way it would take years.
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=ROOT)
+        assert done.stdout.strip() == name
 
     def test_is_no_secret_unless_somebody_says_so(self, tmp_path: Path) -> None:
         secrets = [".env", "conf/.env.prod", "tls/server.key", "tls/ca.pem", ".ssh/config", "id_ed25519"]

@@ -16,6 +16,7 @@ from tollbook.deploy.cloudformation.change_sets import ChangeSet, ResourceChange
 from tollbook.deploy.cloudformation.events import Event, Line
 from tollbook.deploy.cloudformation.stacks import Stacks
 from tollbook.deploy.patience import Patience
+from tollbook.deploy.template import bootstrap, template
 from tollbook.deploy.trouble import Denied, DeployError, NotLoggedIn, StackTrouble, Unreachable, translated
 
 _ID: Final = "arn:aws:cloudformation:eu-west-1:111122223333:stack/book/0f0e0d0c"
@@ -70,12 +71,20 @@ class Formation:
     def refuses(self, operation: str, code: str, message: str = "", status: int = 400) -> None:
         self._stub.add_client_error(operation, code, message, status)
 
-    def is_(self, status: str, asked: dict[str, Any] = _BY_NAME, **more: Any) -> None:
-        """The next time that it is asked for."""
+    def is_(
+        self, status: str, asked: dict[str, Any] = _BY_NAME, of: Sequence[str] = ("tollbook-1",), **more: Any
+    ) -> None:
+        """The next time that it is asked for.
+
+        Args:
+            of: the change sets of a stack in review; nobody asks for them where there are none.
+        """
         stack = {"StackName": "book", "StackId": _ID, "CreationTime": _START, "StackStatus": status}
         if status != "REVIEW_IN_PROGRESS":  # its tags come with the execution
             stack = stack | {"Tags": _OURS}
         self.answers("describe_stacks", {"Stacks": [stack | more]}, asked)
+        if status == "REVIEW_IN_PROGRESS" and of:
+            self.answers("list_change_sets", {"Summaries": [{"ChangeSetName": name} for name in of]}, _BY_NAME)
 
     def is_not_there(self) -> None:
         self.refuses("describe_stacks", "ValidationError", "Stack with id book does not exist")
@@ -111,6 +120,11 @@ class Formation:
 ANY_STACK: Final = {"StackName": ANY}
 
 
+def _description_of(text: str) -> str:
+    (found,) = [line.removeprefix("Description: ") for line in text.splitlines() if line.startswith("Description: ")]
+    return found
+
+
 @pytest.fixture
 def formation() -> Iterator[Formation]:
     played = Formation()
@@ -134,7 +148,7 @@ def _make_change_set(formation: Formation, answer: dict[str, Any], *, is_new: bo
             "ChangeSetType": "CREATE" if is_new else "UPDATE",
             "TemplateBody": "Resources: {}",
             "Parameters": [{"ParameterKey": "MemorySize", "ParameterValue": "1024"}],
-            "Tags": [{"Key": "a", "Value": "b"}],
+            "Tags": [{"Key": "a", "Value": "b"}] if is_new else [*_OURS, {"Key": "a", "Value": "b"}],
             "Capabilities": ["CAPABILITY_NAMED_IAM"],
         },
     )
@@ -170,8 +184,20 @@ def test_a_change_that_aws_does_not_understand_is_told_in_its_words(formation: F
         _prepared(formation)
 
 
+def test_the_tags_that_others_gave_a_stack_stay_and_ours_win(formation: Formation) -> None:
+    present = {"cost-center": "12", "a": "c", "aws:cloudformation:stack-name": "book"}
+    formation.is_("UPDATE_COMPLETE", Tags=[{"Key": key, "Value": value} for key, value in present.items()])
+    asked = dict.fromkeys(("StackName", "ChangeSetName", "TemplateBody", "Parameters", "Capabilities"), ANY)
+    tags = [{"Key": "cost-center", "Value": "12"}, {"Key": "a", "Value": "b"}]
+    asked |= {"ChangeSetType": "UPDATE", "ClientToken": ANY, "Tags": tags}
+    formation.answers("create_change_set", {"Id": _SET, "StackId": _ID}, asked)
+    for _ in range(2):
+        formation.answers("describe_change_set", {"Status": "CREATE_COMPLETE"})
+    assert _prepared(formation) is not None
+
+
 def test_a_stack_that_is_but_a_change_set_is_still_to_be_made(formation: Formation) -> None:
-    formation.is_("REVIEW_IN_PROGRESS")
+    formation.is_("REVIEW_IN_PROGRESS", of=())
     asked = dict.fromkeys(("StackName", "ChangeSetName", "TemplateBody", "Parameters", "Tags", "Capabilities"), ANY)
     asked |= {"ChangeSetType": "CREATE", "ClientToken": ANY}
     formation.answers("create_change_set", {"Id": _SET, "StackId": _ID}, asked)
@@ -423,6 +449,14 @@ def test_a_stack_that_is_but_a_change_set_is_deleted_first(formation: Formation)
     assert formation.lines == ["The stack 'book' is but a change set that nobody executed: it is deleted first."]
 
 
+@pytest.mark.parametrize("names", [("tollbook-1", "release-42"), ()])
+def test_a_stack_that_awaits_somebody_elses_review_is_left_alone(formation: Formation, names: tuple[str, ...]) -> None:
+    formation.is_("REVIEW_IN_PROGRESS", of=())
+    formation.answers("list_change_sets", {"Summaries": [{"ChangeSetName": name} for name in names]}, _BY_NAME)
+    with pytest.raises(StackTrouble, match="'book' is but a change set of somebody else's that awaits review: execute"):
+        _settled(formation)
+
+
 def test_what_is_under_way_is_followed_from_where_it_began(formation: Formation) -> None:
     formation.is_("UPDATE_IN_PROGRESS")
     earlier = [formation.event("book", "CREATE_IN_PROGRESS"), formation.event("book", "CREATE_COMPLETE")]
@@ -557,6 +591,38 @@ def test_a_stack_that_does_not_last_is_not_found(formation: Formation, status: s
     assert formation.stacks.find("book") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "owner", "marks"),
+    [
+        ("book", "book", {"Tags": [{"Key": "tollbook:stack", "Value": "another"}]}),
+        ("book", "book", {"Description": "Roles and queues that tollbook and others use"}),
+        ("book", "book", {"Description": _description_of(bootstrap())}),
+        ("book-bootstrap", "book", {"Description": _description_of(template())}),
+        ("book-bootstrap", "book", {"Tags": [{"Key": "tollbook:stack", "Value": "book-bootstrap"}]}),
+        ("book-bootstrap", "book-bootstrap", {"Tags": _OURS}),
+        ("book-bootstrap", "book-bootstrap", {"Description": _description_of(bootstrap())}),
+    ],
+)
+def test_a_stack_that_only_mentions_tollbook_or_has_another_part_is_not_taken(
+    formation: Formation, name: str, owner: str, marks: dict[str, Any]
+) -> None:
+    for _ in range(3):
+        formation.is_("UPDATE_COMPLETE", ANY_STACK, StackName=name, **({"Tags": []} | marks))
+    with pytest.raises(StackTrouble, match=f"^The stack '{name}' is no"):
+        formation.stacks.status(name, owner)
+    with pytest.raises(StackTrouble):
+        formation.stacks.delete(name, formation.told.append, owner)
+    assert not formation.stacks.is_there(name, owner)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("book", template()), ("book-bootstrap", bootstrap())], ids=["server", "images"]
+)
+def test_a_stack_that_was_made_of_a_template_by_hand_is_ours(formation: Formation, name: str, text: str) -> None:
+    formation.is_("UPDATE_COMPLETE", StackName=name, Tags=[], Description=_description_of(text))
+    assert formation.stacks.is_there("book", "book")
+
+
 def test_what_stacks_let_go_is_found_of_those_that_were_deleted_and_are_ours(formation: Formation) -> None:
     ours, theirs = f"{_ID}1", f"{_ID}2"
 
@@ -570,13 +636,15 @@ def test_what_stacks_let_go_is_found_of_those_that_were_deleted_and_are_ours(for
         {"StackSummaries": [deleted("another", "x"), deleted("book", theirs)]},
         filtered | {"NextToken": "2"},
     )
-    formation.is_("DELETE_COMPLETE", {"StackName": ours})
-    formation.is_("DELETE_COMPLETE", {"StackName": theirs}, Tags=[])
+    had = [{"ParameterKey": "CognitoUserPoolId", "ParameterValue": "eu-west-1_x"}]
+    formation.is_("DELETE_COMPLETE", {"StackName": ours}, Parameters=had)
+    formation.is_("DELETE_COMPLETE", {"StackName": theirs}, Tags=[], Description="as tollbook's")
     formation.is_not_there()
     skipped = formation.event("Table", "DELETE_SKIPPED") | {"PhysicalResourceId": "book-Table-1"}
     formation.answers("describe_stack_events", {"StackEvents": [skipped]}, {"StackName": ours})
-    (found,) = formation.stacks.left_behind(["book"])
-    assert (found.name, found.physical_id) == ("Table", "book-Table-1")
+    found = formation.stacks.left_behind(["book"], "book")
+    assert [(each.name, each.physical_id) for each in found.resources] == [("Table", "book-Table-1")]
+    assert found.parameters == ({"CognitoUserPoolId": "eu-west-1_x"},)
 
 
 @pytest.mark.parametrize(

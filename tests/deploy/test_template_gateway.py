@@ -8,8 +8,10 @@ from typing import Any
 from tests.deploy.choices import DOMAIN, ISSUER, KEYS, LAMBDA, LOG_ROLE, NO_SCOPES, OWN, POOL, SILENT, ZONE, made
 from tests.deploy.choices import door as door
 from tests.deploy.choices import login as login
+from tests.deploy.evaluation import Made
 from tollbook.app.on_lambda import lambda_settings
 from tollbook.client.login.browser import KNOWN_PORTS
+from tollbook.deploy.template import bootstrap
 from tollbook.hosting import HostSettings
 from tollbook.hosting.answers import Exchange
 from tollbook.hosting.auth.challenge import Challenges
@@ -173,3 +175,34 @@ class TestThePool:
         assert any(each["Type"].startswith("AWS::Cognito") for each in made().resources.values())
         for brought in (POOL, {**ISSUER, **LAMBDA}):
             assert not any(each["Type"].startswith("AWS::Cognito") for each in made(**brought).resources.values())
+
+
+class TestWhatIsSafeByDefault:
+    def test_logins_of_the_own_pool_are_hard_to_guess_and_can_be_ended(self) -> None:
+        stack = made()
+        pool, client = stack.properties("UserPool"), stack.properties("UserPoolClient")
+        rules = pool["Policies"]["PasswordPolicy"]
+        assert rules["MinimumLength"] >= 14
+        assert all(rules[f"Require{kind}"] for kind in ("Lowercase", "Uppercase", "Numbers", "Symbols"))
+        assert (pool["MfaConfiguration"], pool["EnabledMfas"]) == ("OPTIONAL", ["SOFTWARE_TOKEN_MFA"])
+        assert client["EnableTokenRevocation"] is True
+        assert client["PreventUserExistenceErrors"] == "ENABLED"
+
+    def test_a_line_of_the_access_log_holds_nothing_that_a_client_sent_but_its_path(self) -> None:
+        line = json.loads(made().properties("Stage")["AccessLogSetting"]["Format"])
+        assert {each.removeprefix("$context.") for each in line.values()} == {
+            *("requestTime", "requestId", "identity.sourceIp", "httpMethod", "path", "status", "responseLength"),
+            *("responseLatency", "integration.status", "authorizer.status", "error.responseType"),
+        }
+
+    def test_two_stacks_of_a_region_have_alarms_of_their_own(self) -> None:
+        stack = made()
+        namespace = stack.variables("ServerFunction")["TOLLBOOK_METRICS"].removeprefix("emf:")
+        for name in ("LatencyAlarm", "ScanAlarm"):
+            assert stack.properties(name)["Namespace"] == namespace != "tollbook/"
+
+    def test_enough_images_are_kept_for_a_way_back(self) -> None:
+        rules = json.loads(Made(bootstrap()).properties("Repository")["LifecyclePolicy"]["LifecyclePolicyText"])[
+            "rules"
+        ]
+        assert [each["selection"]["countNumber"] for each in rules if each["selection"]["tagStatus"] == "any"] == [20]

@@ -108,9 +108,19 @@ class TestInvocationLogging:
         assert finding.status == "ok"
         assert said in finding.said
 
-    @pytest.mark.parametrize("source", [f"cloudwatch:{GROUP}", "cloudwatch", f"insights:{GROUP}", "s3://other/p"])
+    @pytest.mark.parametrize(
+        "source",
+        [
+            f"cloudwatch:{GROUP}",
+            "cloudwatch",
+            f"insights:{GROUP}",
+            "s3://logs/p",
+            "s3://logs/p/",
+            f"s3://logs/p/AWSLogs/{ACCOUNT}/BedrockModelInvocationLogs/{REGION}/",
+        ],
+    )
     def test_tollbook_reads_what_bedrock_writes(self, source: str) -> None:
-        delivery = invocation_logs.Delivery(log_group=GROUP)
+        delivery = invocation_logs.Delivery(log_group=GROUP, bucket="s3://logs/p")
         assert invocation_logs.judged_sources(delivery, [named(source)], REGION) is None
 
     def test_tollbook_reads_elsewhere(self) -> None:
@@ -119,25 +129,65 @@ class TestInvocationLogging:
         assert finding.status == "failed"
         assert finding.remedy == "Name it as the source: --source cloudwatch:/mine."
 
+    @pytest.mark.parametrize(
+        ("source", "read"),
+        [
+            ("s3://logs/p", "s3://logs/p"),
+            ("athena:finops.bedrock", "the table finops.bedrock"),
+            ("cloudwatch:/other", "the log group /other"),
+        ],
+    )
+    def test_of_one_kind_tollbook_reads_and_bedrock_writes_to_another(self, source: str, read: str) -> None:
+        finding = invocation_logs.judged_sources(invocation_logs.Delivery(log_group=GROUP), [named(source)], REGION)
+        assert finding is not None
+        assert finding.status == "failed"
+        assert finding.said.endswith(f"and tollbook would read {read}.")
+
+    @pytest.mark.parametrize("source", ["s3://other/p", "s3://logs", "s3://logs/p2", "cloudwatch"])
+    def test_bedrock_writes_to_another_bucket_or_place_in_it(self, source: str) -> None:
+        finding = invocation_logs.judged_sources(
+            invocation_logs.Delivery(bucket="s3://logs/p"), [named(source)], REGION
+        )
+        assert finding is not None
+        assert finding.status == "failed"
+        assert finding.remedy == "Name it as the source: --source s3://logs/p."
+
+    def test_where_a_table_lies_is_not_known(self) -> None:
+        read = [named("athena:finops.bedrock")]
+        finding = invocation_logs.judged_sources(invocation_logs.Delivery(bucket="s3://logs/p"), read, REGION)
+        assert finding is not None
+        assert finding.status == "unknown"
+        assert "SHOW CREATE TABLE finops.bedrock" in finding.remedy
+
+
+def group(aws: Aws, *, is_written: bool = True) -> Finding:
+    return invocation_logs.group_in(aws("logs"), READ, REGION, is_written=is_written, retention_days=90)
+
 
 class TestTheLogGroup:
     def test_it_is_not_there(self, aws: Aws) -> None:
-        finding = invocation_logs.group_in(aws("logs"), READ, REGION)
+        finding = group(aws)
         assert finding.status == "failed"
         assert finding.remedy.startswith("Make it: aws logs create-log-group")
+        assert finding.remedy.endswith("--retention-in-days 90.")
+
+    def test_one_that_bedrock_does_not_write_to_need_not_be_made(self, aws: Aws) -> None:
+        finding = group(aws, is_written=False)
+        assert finding.status == "failed"
+        assert "create" not in finding.remedy
 
     def test_one_of_a_longer_name_is_another(self, aws: Aws) -> None:
         aws("logs").create_log_group(logGroupName=f"{GROUP}-old")
-        assert invocation_logs.group_in(aws("logs"), READ, REGION).status == "failed"
+        assert group(aws).status == "failed"
 
     def test_it_is_there(self, aws: Aws) -> None:
         logs = aws("logs")
         logs.create_log_group(logGroupName=GROUP)
-        assert "for ever" in invocation_logs.group_in(logs, READ, REGION).said
+        assert "for ever" in group(aws).said
         logs.put_retention_policy(logGroupName=GROUP, retentionInDays=30)
-        finding = invocation_logs.group_in(logs, READ, REGION)
+        finding = group(aws)
         assert finding.status == "ok"
-        assert "for 30 days" in finding.said
+        assert finding.said.startswith(f"{GROUP} in {REGION} keeps its records for 30 days")
 
     @pytest.mark.parametrize(
         ("kind", "source", "status", "word"),
@@ -149,7 +199,7 @@ class TestTheLogGroup:
         ],
     )
     def test_its_class_decides_who_can_read_it(self, kind: str, source: str, status: str, word: str) -> None:
-        finding = invocation_logs.judged_group({"logGroupName": GROUP, "logGroupClass": kind}, named(source))
+        finding = invocation_logs.judged_group({"logGroupName": GROUP, "logGroupClass": kind}, named(source), REGION)
         assert finding.status == status
         assert word in finding.said
 
@@ -209,6 +259,23 @@ class TestSwitchingOn:
         assert switched_on(aws)[1] == f"The role {WANTED.role} was there."
         (group,) = aws("logs").describe_log_groups()["logGroups"]
         assert group["retentionInDays"] == 7, "how long it keeps them was somebody's choice"
+
+    def test_a_group_that_was_left_without_a_retention_gets_it(self, aws: Aws) -> None:
+        aws("logs").create_log_group(logGroupName=f"{GROUP}-of-others")
+        aws("logs").create_log_group(logGroupName=GROUP)
+        assert switched_on(aws)[0] == f"The log group {GROUP} was there, empty; it keeps records for 90 days now."
+        groups = {each["logGroupName"]: each for each in aws("logs").describe_log_groups()["logGroups"]}
+        assert groups[GROUP]["retentionInDays"] == 90
+        assert "retentionInDays" not in groups[f"{GROUP}-of-others"]
+
+    def test_records_that_are_kept_for_ever_are_not_lost_by_it(self, aws: Aws) -> None:
+        aws("logs").create_log_group(logGroupName=GROUP)
+        aws("logs").create_log_stream(logGroupName=GROUP, logStreamName=STREAM)
+        said = switched_on(aws)[0]
+        assert "keeps its records for ever" in said
+        assert f"put-retention-policy --region {REGION} --log-group-name {GROUP} --retention-in-days 90" in said
+        (group,) = aws("logs").describe_log_groups()["logGroups"]
+        assert "retentionInDays" not in group
 
     def test_a_role_that_bedrock_does_not_know_yet_is_waited_for(self, aws: Aws) -> None:
         waited: list[float] = []
@@ -284,6 +351,7 @@ class TestPermissions:
             finding = self.simulated(client)
             stub.assert_no_pending_responses()
         assert finding.status == "ok"
+        assert finding.said.endswith(f"may do all that is needed in {REGION}.")
 
     @pytest.mark.parametrize(
         ("decision", "said", "remedy"),
@@ -365,7 +433,8 @@ def test_what_aws_refuses_is_wrong_only_if_it_keeps_everyone_from_asking(
     with Stubber(logs) as stub, Stubber(dynamodb) as other:
         stub.add_client_error("describe_log_groups", code, "no", 400)
         other.add_client_error("describe_table", code, "no", 400)
-        findings = [invocation_logs.group_in(logs, READ, REGION), kept.table(dynamodb, "tollbook")]
+        group = invocation_logs.group_in(logs, READ, REGION, is_written=True, retention_days=90)
+        findings = [group, kept.table(dynamodb, "tollbook")]
     assert {each.status for each in findings} == {status}
     assert all(said in each.said for each in findings)
 
@@ -381,7 +450,7 @@ class Nobody:
 
 
 class TestAStack:
-    def findings(self, aws: Aws, status: str, **parameters: str) -> list[Finding]:
+    def findings(self, aws: Aws, status: str, regions: tuple[str, ...] = (), **parameters: str) -> list[Finding]:
         cloudformation = aws("cloudformation")
         stack = {
             "StackName": "tollbook",
@@ -391,7 +460,7 @@ class TestAStack:
             "Tags": [{"Key": TAG, "Value": "tollbook"}],
             "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         }
-        question = Question(stack="tollbook", retention_days=90)
+        question = Question(stack="tollbook", regions=regions, retention_days=90)
         with Stubber(cloudformation) as stub:
             stub.add_response("describe_stacks", {"Stacks": [stack]})
             stub.add_response("get_template", {"TemplateBody": "{}"})
@@ -409,19 +478,49 @@ class TestAStack:
         assert finding.status == "failed"
         assert "goes on from there" in finding.remedy
 
-    def test_the_logs_that_it_reads_are_looked_at(self, aws: Aws) -> None:
-        found = self.findings(
-            aws, "UPDATE_COMPLETE", TollbookRegions="us-east-1,us-west-2", TollbookSource="cloudwatch:/a,cloudwatch:/b"
-        )
-        groups = [each.said for each in found if each.check == "log group"]
-        assert len(groups) == 4
-        assert groups[1] == "There is no log group /b in us-east-1."
+    @pytest.mark.parametrize("regions", [(), (REGION,)])
+    def test_the_logs_that_it_reads_are_looked_at(self, aws: Aws, regions: tuple[str, ...]) -> None:
+        found = self.findings(aws, "UPDATE_COMPLETE", regions, TollbookRegions="us-east-1,us-west-2")
+        assert [each.facts["region"] for each in found if each.check == "permissions"] == ["us-east-1", "us-west-2"]
+
+    def test_several_regions_that_are_named_go_before_those_that_it_reads(self, aws: Aws) -> None:
+        found = self.findings(aws, "UPDATE_COMPLETE", (REGION, "us-west-2"), TollbookRegions="us-east-1")
+        permissions = [each for each in found if each.check == "permissions"]
+        assert [each.facts["region"] for each in permissions] == [REGION, "us-west-2"]
+        assert all(each.facts["region"] in each.said for each in permissions)
+
+    def test_where_logging_is_off_there_is_no_use_in_looking_at_the_group(self, aws: Aws) -> None:
+        (finding,) = (each for each in self.findings(aws, "UPDATE_COMPLETE") if each.check == "log group")
+        assert finding.status == "skipped"
+        assert finding.said == f"'invocation logging' failed in {REGION}"
+
+    def test_each_group_that_it_reads_is_looked_at(self, aws: Aws) -> None:
+        switched_on(aws)
+        aws("logs").delete_log_group(logGroupName=GROUP)
+        found = self.findings(aws, "UPDATE_COMPLETE", TollbookSource=f"cloudwatch:{GROUP},cloudwatch:/b")
+        groups = [each for each in found if each.check == "log group"]
+        assert [each.said for each in groups] == [
+            f"There is no log group {GROUP} in {REGION}.",
+            f"There is no log group /b in {REGION}.",
+        ]
+        assert ["put-retention-policy" in each.remedy for each in groups] == [True, False]
+
+    def test_another_group_than_bedrock_writes_to_is_not_looked_for(self, aws: Aws) -> None:
+        switched_on(aws)
+        found = self.findings(aws, "UPDATE_COMPLETE", TollbookSource="cloudwatch:/b")
+        assert [each.check for each in found if each.status == "failed"] == ["source"]
+        assert next(each for each in found if each.check == "log group").said == f"'source' failed in {REGION}"
+
+    def test_a_source_that_it_cannot_read_is_found(self, aws: Aws) -> None:
+        found = self.findings(aws, "UPDATE_COMPLETE", TollbookSource="AWSLogs")
+        assert "'AWSLogs' is no place on AWS" in next(each for each in found if each.check == "source").said
+        assert next(each for each in found if each.check == "permissions").said == "'source' failed"
 
     def test_what_a_query_of_athena_needs_is_not_known_without_the_place_of_its_files(self, aws: Aws) -> None:
         found = self.findings(aws, "UPDATE_COMPLETE", TollbookSource="athena:finops.bedrock")
         (finding,) = (each for each in found if each.check == "permissions")
         assert finding.status == "unknown"
-        assert next(each for each in found if each.check == "log group").said == "none is read"
+        assert next(each for each in found if each.check == "log group").said == f"none is read in {REGION}"
 
 
 class TestWhatIsKept:
@@ -450,7 +549,7 @@ class TestWhatIsKept:
         finding = kept.table(aws("dynamodb"), "tollbook")
         assert finding.status == "failed"
         assert finding.said == "There is no table tollbook."
-        assert "tollbook deploy" in finding.remedy
+        assert "drift-aware change set" in finding.remedy
 
     def test_other_keys(self, aws: Aws) -> None:
         finding = kept.table(self.make(aws, ("id", "sort")), "tollbook")

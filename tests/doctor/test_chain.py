@@ -107,6 +107,32 @@ class TestNobodyThere:
         assert "does not speak TLS" in cause(findings).said
         assert "http://" in cause(findings).remedy
 
+    async def test_plain_http_where_tls_is_spoken(self, tmp_path: Path) -> None:
+        async with scripted(_never, Authority(tmp_path).context()) as server:
+            findings = await examined(server.url.replace("https:", "http:"))
+        assert cause(findings).check == "address"
+        assert cause(findings).said == f"{server.url.split('/')[2]} speaks TLS."
+        assert cause(findings).remedy == "Use https:// in its address."
+
+    async def test_a_server_of_tls_that_says_so_in_plain_words_of_its_own(self, tmp_path: Path) -> None:
+        """As nginx and Go do."""
+        tls, connections = Authority(tmp_path).context(), 0
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
+            if connections == 1:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(response(400, b"Client sent an HTTP request to an HTTPS server."))
+                await writer.drain()
+            else:
+                await writer.start_tls(tls)
+            writer.close()
+
+        async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+            findings = await examined(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp")
+        assert cause(findings).said.endswith(" speaks TLS.")
+
     async def test_what_speaks_no_http(self) -> None:
         async def script(asked: Asked, writer: asyncio.StreamWriter) -> None:
             writer.write(b"220 mail.example ESMTP\r\n")
@@ -129,6 +155,7 @@ class TestNobodyThere:
         async with scripted(script) as server:
             findings = await examined(server.url, patience_s=0.2)
         assert cause(findings).check == "address"
+        assert cause(findings).said.startswith(f"{server.url.removesuffix('/mcp')}/healthz takes the connection")
         assert "does not finish its answer within 0.2 s" in cause(findings).said
 
     async def test_a_server_that_says_that_it_is_not_well(self, patient: Patient) -> None:
@@ -159,8 +186,32 @@ class TestTheChallenge:
         findings = await self._changed(patient, lambda _: {})
         assert cause(findings).check == "challenge"
         assert "without WWW-Authenticate" in cause(findings).said
-        assert "UNAUTHORIZED and ACCESS_DENIED" in cause(findings).remedy
+        assert cause(findings).remedy.startswith("Have it send that header")
+        assert "UNAUTHORIZED" not in cause(findings).remedy, "no gateway is there"
+
+    async def test_without_the_header_hosts_look_at_the_well_known_places_all_the_same(self, patient: Patient) -> None:
+        findings = await self._changed(patient, lambda _: {})
+        assert statuses(findings, "challenge", "scopes") == {"ok", "skipped"}
+        assert found(findings, "host Cursor").said.endswith("at the well-known place with the endpoint's path.")
+        assert found(findings, "login server").status == "ok"
+        assert "tollbook login" in found(findings, "token").remedy
+
+    async def test_where_nobody_learns_where_to_log_in_no_login_is_recommended(self, patient: Patient) -> None:
+        def refuses(request: Request) -> Refusal | None:
+            return Refusal(404) if request.path.startswith(RESOURCE) else None
+
+        patient.gateway.refuses = refuses
+        findings = await self._changed(patient, lambda _: {})
+        assert [each.check for each in findings if each.status == "failed"] == ["challenge"]
         assert found(findings, "resource metadata").said == "'challenge' failed"
+        assert found(findings, "token").remedy == "Give a token in ACCESS_TOKEN, and ask again."
+        findings = await patient.examined(token=patient.issuer.token(exp=1))
+        assert "tollbook login" not in found(findings, "token").remedy
+
+    @pytest.mark.parametrize("header", ["x-amz-apigw-id", "x-amzn-errortype", "apigw-requestid"])
+    async def test_the_header_is_missing_behind_a_gateway(self, patient: Patient, header: str) -> None:
+        findings = await self._changed(patient, lambda _: {header: "x"})
+        assert "UNAUTHORIZED and ACCESS_DENIED" in cause(findings).remedy
 
     async def test_the_gateway_renames_it(self, patient: Patient) -> None:
         findings = await self._changed(patient, lambda text: {"x-amzn-remapped-www-authenticate": text})
@@ -189,6 +240,7 @@ class TestTheChallenge:
             (Refusal(429), "too many requests", "Wait"),
             (Refusal(418), "answers 418", "log"),
             (Refusal(500), "fails with 500", "log"),
+            (Refusal(501, b"<p>Unsupported method"), "is no MCP server", "/mcp"),
             (Refusal(502, b'{"message":"Internal server error"}'), "no valid answer", "init error"),
             (Refusal(504), "takes too long", "log"),
             (Refusal(307, b"", {"location": "https://elsewhere.example/mcp"}), "redirects to https://else", "trust"),
@@ -288,6 +340,7 @@ class TestTheLoginServer:
         ("change", "check", "said", "remedy"),
         [
             ({"issuer": "https://other.example"}, "login server", "is that of https://other.example", "OAUTH_ISSUER"),
+            ({"issuer": "{issuer}/"}, "login server", "is that of {issuer}/, and", "a slash at its end included"),
             ({"token_endpoint": MISSING}, "login server", "no token_endpoint", "COGNITO_DOMAIN"),
             ({"token_endpoint": "http://other.example/t"}, "login server", "no token_endpoint", "COGNITO_DOMAIN"),
             ({"code_challenge_methods_supported": MISSING}, "PKCE", "does not say that it knows PKCE", "shim"),
@@ -304,10 +357,10 @@ class TestTheLoginServer:
                 if value is MISSING:
                     document.pop(name, None)
                 else:
-                    document[name] = value
+                    document[name] = value.format(issuer=patient.issuer.url) if isinstance(value, str) else value
         findings = await patient.examined()
         assert cause(findings).check == check
-        assert said in cause(findings).said
+        assert said.format(issuer=patient.issuer.url) in cause(findings).said
         assert remedy in cause(findings).remedy
 
     async def test_it_says_nothing(self, patient: Patient) -> None:

@@ -160,6 +160,7 @@ class TestTheAccount:
         answer = ask("doctor", "--switch-on-logging")
         assert answer.code == 2
         assert "add --yes" in answer.err
+        assert not answer.out, "nothing was looked at"
         assert not aws("logs").describe_log_groups()["logGroups"]
 
     @pytest.mark.parametrize(("key", "code"), [("y", 0), ("n", 1), ("", 1)])
@@ -179,11 +180,43 @@ class TestTheAccount:
         assert "✗ source" in answer.out
         assert "--source cloudwatch:/theirs" in " ".join(answer.out.split())
 
-    def test_no_region_is_known(self, ask: Ask, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("words", [[], ["--json"], ["http://127.0.0.1:9/mcp", "--source", "cloudwatch", "--json"]])
+    def test_no_region_is_known(self, ask: Ask, aws: Aws, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
         monkeypatch.delenv("AWS_DEFAULT_REGION")
-        answer = ask("doctor")
+        answer = ask("doctor", *words)
         assert answer.code == 2
-        assert "name one with --region" in answer.err
+        assert "Name one with --region" in answer.err
+        assert not answer.out, "nothing was looked at"
+
+    def test_the_region_of_the_environment_is_taken(self, ask: Ask, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("AWS_DEFAULT_REGION")
+        monkeypatch.setenv("AWS_REGION", "us-west-2")
+        assert "is off in us-west-2" in " ".join(ask("doctor").out.split())
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["--source", "cloudwatch:/my/größe"], "--source: 'cloudwatch:/my/gr"),
+            (["--source", "s3://x/y"], "a bucket's name has 3 to 63"),
+            (["--source", "./AWSLogs"], "is no place on AWS"),
+            (["--source", "foo:bar"], "is no place on AWS"),
+            (["--source", "athena:a"], "names no table"),
+            (["--source", "s3://logs/p,cloudwatch:/a"], "one kind only"),
+            (["--region", "mars"], "--region: "),
+            (["--region", f"{REGION},mars"], "--region: "),
+            (["1abc"], "STACK: "),
+            (["./foo"], "is a path"),
+            (["http://"], "no host"),
+        ],
+    )
+    def test_all_that_is_typed_is_checked_before_anything_is_done(
+        self, ask: Ask, aws: Aws, words: list[str], said: str
+    ) -> None:
+        answer = ask("doctor", "--switch-on-logging", "--yes", "--region", REGION, *words)
+        assert answer.code == 2
+        assert said in answer.err
+        assert not answer.out
+        assert not aws("logs").describe_log_groups()["logGroups"]
 
 
 class TestAStack:
@@ -227,6 +260,20 @@ class TestAStack:
         assert (last["check"], last["status"]) == ("stack", "failed")
         assert last["said"] == "The stack 'tollbook' is none of tollbook's."
         assert "the server's address" in last["remedy"]
+
+    def test_the_teams_file_says_where_it_is(
+        self, ask: Ask, aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "tollbook.toml").write_text('[deploy]\nstack = "ours"\nregion = "us-west-2"\nmemory = 2048\n')
+        assert "There is no stack 'nothing' in us-west-2." in ask("doctor", "nothing").out
+        assert f"There is no stack 'nothing' in {REGION}." in ask("doctor", "nothing", "--region", REGION).out
+        (tmp_path / "tollbook.toml").write_text('[deploy]\nprofile = "nobody"\n')
+        assert "no profile 'nobody'" in ask("doctor", "nothing").out
+        (tmp_path / "tollbook.toml").write_text('[deploy]\nregion = "mars"\n')
+        answer = ask("doctor", "nothing")
+        assert answer.code == 2
+        assert "tollbook.toml cannot be used" in answer.err
 
     def test_there_is_none_of_that_name(self, ask: Ask, aws: Aws) -> None:
         answer = ask("doctor", "nothing")

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.auth_servers.issuer import Issuer
-from tests.client.wire.scripted import Asked, head, scripted
+from tests.client.wire.scripted import Asked, head, response, scripted
 from tests.doctor.patients import Patient, examined
 from tests.fakes.breaking_gateway import Refusal
 from tests.hosting.serving import PATIENCE_S
+from tollbook.client.login.bearer import Fixed
 from tollbook.doctor import challenge, hosts, metadata, preflight, reach
 from tollbook.doctor.asking import LARGEST, Asker, Reply
 from tollbook.doctor.finding import LONGEST, Finding, clean, failed, foreign
@@ -216,3 +217,38 @@ async def test_an_address_of_a_stranger_is_asked_only_where_a_login_may_lead(pat
     findings = await patient.examined(patience_s=1.0)
     assert next(each for each in findings if each.status == "failed").check == "login server"
     assert all(map(is_harmless, findings))
+
+
+@pytest.mark.parametrize("secret", ["ya29.a0AfB_byC", "abc123", "Tr0ub4dor.and~3", "x" * 30 + "." + "y" * 500])
+@pytest.mark.parametrize("way", ["token", "login", "bearer", "header", "cookie"])
+async def test_what_a_server_was_sent_is_not_shown_when_it_says_it_again(way: str, secret: str) -> None:
+    async def script(asked: Asked, writer: asyncio.StreamWriter) -> bytes:
+        said = asked.headers.get("authorization", asked.headers.get("x-key", asked.headers.get("cookie", "")))
+        got = said.removeprefix("Bearer ").removeprefix("sid=")
+        if asked.method != "POST":
+            return response(404)
+        if not got:
+            return response(401, www_authenticate='Bearer resource_metadata="http://127.0.0.1:9/x"')
+        message = asked.json
+        if "id" not in message:
+            return response(202)
+        if message["method"] not in ("initialize", "tools/list"):
+            fault = {"code": -32601, "message": f"{'no ' * 120}{got}"}
+            return response(400, {"jsonrpc": "2.0", "id": message["id"], "error": fault})
+        told: dict[str, Any] = {"tools": [{"name": got, "inputSchema": {"type": "object"}}]}
+        if message["method"] == "initialize":
+            told = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": got}}
+            told["serverInfo"]["version"] = got
+        return response(200, {"jsonrpc": "2.0", "id": message["id"], "result": told})
+
+    async with scripted(script) as server:
+        ways: Mapping[str, Mapping[str, Any]] = {
+            "token": {"token": secret},
+            "login": {"auth": Fixed(server.url, secret)},
+            "bearer": {"headers": {"Authorization": f"Bearer {secret}"}},
+            "header": {"headers": {"X-Key": secret}},
+            "cookie": {"headers": {"Cookie": f"sid={secret}"}},
+        }
+        findings = await examined(server.url, patience_s=2.0, **ways[way])
+    assert next(each for each in findings if each.check == "tools").facts == {"names": ["[…]"]}
+    assert secret[:12] not in as_json(server.url, findings)

@@ -116,7 +116,21 @@ def test_a_sentence_of_an_error_is_what_happened_and_what_to_do(message: str, sa
         "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl",
         "tbk_0123456789abcdef_0123456789abcdef",
         "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH",
+        "ya29.a0AfB_byC-1234",
+        "sk-proj-0123456789",
+        "ghp_0123456789abcdef",
+        "abcdefgh.IJKLMNOP~01234567.qrstuvwx",
     ],
 )
 def test_what_may_be_a_token_is_left_out(secret: str) -> None:
     assert foreign(f"I know {secret} of yours") == "I know […] of yours"
+
+
+@pytest.mark.parametrize("word", ["Bearer", "bearer", "BEARER"])
+def test_what_stands_behind_the_word_bearer_is_left_out(word: str) -> None:
+    assert foreign(f"{word} 0123456789.abcdef") == f"{word} […]"
+
+
+def test_an_address_is_no_token() -> None:
+    address = "https://abcdef1234.execute-api.eu-west-1.amazonaws.com/v1/mcp"
+    assert foreign(f"It is {address}.") == f"It is {address}."

@@ -1,6 +1,8 @@
 """`tollbook deploy` and `tollbook destroy`: their parts put together, and what is seen while they work."""
 
 import os
+import re
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -36,9 +38,9 @@ from tollbook.deploy.look import account_of, bootstrap_of, look
 from tollbook.deploy.patience import Patience
 from tollbook.deploy.plan.options import PLACE, TEAM_FILE, Given, given, team_file
 from tollbook.deploy.plan.planning import Plan, Wanted, plan
-from tollbook.deploy.plan.summary import brief, lines
+from tollbook.deploy.plan.summary import WIDTH, brief, lines
 from tollbook.deploy.remains import Account
-from tollbook.deploy.trouble import NotLoggedIn
+from tollbook.deploy.trouble import Denied, NotLoggedIn
 
 _STACK: Final = "tollbook"
 _UNKNOWN: Final = "ACCOUNT"
@@ -48,6 +50,8 @@ _TOO_LONG: Final = (
 )
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 _NEEDS_LOGIN: Final = 3
+_KNOWN_WITHIN_S: Final = 90.0
+_STEP_S: Final = 3.0
 _CHECK_S: Final = 20.0
 """How long each answer of the new server may take: the first ones start it."""
 
@@ -61,7 +65,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
         agrees: do not ask.
         checks: try the server in the end.
         engine: that builds the image; empty for whichever is there.
-        project: the folder of a server of one's own.
+        project: the folder of a server of one's own; None if it was not said.
     """
 
     is_dry: bool = False
@@ -69,7 +73,12 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     agrees: bool = False
     checks: bool = True
     engine: str = ""
-    project: Path = Path()
+    project: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The project's."""
+        return self.project or Path()
 
 
 def deploy(flags: Mapping[str, str | None], team: str | None, orders: Orders) -> int:
@@ -83,14 +92,15 @@ def deploy(flags: Mapping[str, str | None], team: str | None, orders: Orders) ->
         TollbookError: it cannot be planned, or not be done.
     """
     _check(orders)
-    said = given(EVERY_OPTION, flags, _team(team))
+    theirs = _team(team)
+    said = given(EVERY_OPTION, flags, theirs)
     name, aws = _name(said), _clients(said)
     found = _found(aws, name, is_dry=orders.is_dry or orders.is_for_policy)
     wanted = Wanted(
         stack=name,
         given=with_accounts(said.parameters),
         first_user=said.others.get("first_user", ""),
-        builds=_builds(said, found),
+        builds=_builds(said, found, orders),
     )
     first = _planned(wanted, found)
     if orders.is_for_policy:
@@ -98,7 +108,9 @@ def deploy(flags: Mapping[str, str | None], team: str | None, orders: Orders) ->
         print(_TOO_LONG, file=sys.stderr)
         return 0
     left_out = list(_left_out(first, orders)) if first.builds and first.parameters["App"] else []
-    show(*(lines if orders.is_dry or first.is_new else brief)(first), "", *left_out)
+    show(*_read(theirs, team))
+    columns = shutil.get_terminal_size((WIDTH, 24)).columns
+    show(*(lines if orders.is_dry or first.is_new else brief)(first, columns), "", *left_out)
     if orders.is_dry:
         show(*_lacking(first, found, orders))
         show("Nothing was done: this was a dry run.")
@@ -122,7 +134,12 @@ def deploy(flags: Mapping[str, str | None], team: str | None, orders: Orders) ->
         confirm=lambda change_set: agrees_to_change(change_set, orders.agrees),
     )
     show(*outcome(stack, has_invited=bool(wanted.first_user)))
-    return _checked(stack.outputs["Url"]) if orders.checks else 0
+    if not orders.checks:
+        return 0
+    if stack.parameters["DomainName"] and not stack.parameters["HostedZoneId"]:
+        show(f"Once {stack.parameters['DomainName']} leads there: tollbook doctor {stack.outputs['Url']}")
+        return 0
+    return _checked(stack.outputs["Url"])
 
 
 def destroy(
@@ -160,6 +177,14 @@ def _team(path: str | None) -> Mapping[str, str]:
     return team_file(Path(path or TEAM_FILE), EVERY_OPTION)
 
 
+def _read(theirs: Mapping[str, str], team: str | None) -> Iterator[str]:
+    """What a file says, which may be another's than whoever runs this takes it for."""
+    if theirs:
+        yield f"Read from {printable(str(Path(team or TEAM_FILE).resolve()))}:"
+        yield from (f"  {name.replace('_', '-')} = {printable(text)}" for name, text in theirs.items())
+        yield ""
+
+
 def _check(orders: Orders) -> None:
     """
     Raises:
@@ -167,15 +192,24 @@ def _check(orders: Orders) -> None:
     """
     if orders.engine and orders.engine not in ENGINES:
         raise UsageError(f"--engine: there is no engine '{orders.engine}'. Choose one of {', '.join(ENGINES)}.")
-    if not orders.project.is_dir():
-        raise UsageError(f"--project: there is no folder {orders.project}. Name the one with the lock file.")
+    if not orders.folder.is_dir():
+        raise UsageError(f"--project: there is no folder {orders.folder}. Name the one with the lock file.")
 
 
 def _name(said: Given) -> str:
-    name = said.others.get("stack") or said.parameters.get("FunctionName") or _STACK
+    name = said.others.get("stack") or _stack_of(said.parameters.get("FunctionName", "")) or _STACK
     if name.endswith(bootstrap_of("")):
         raise UsageError(f"--stack: '{name}' would be the stack of another one's image. Choose another name.")
     return name
+
+
+def _stack_of(function: str) -> str:
+    """A stack's name made of a function's, which may have underscores and begin with a digit.
+
+    Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html (StackName)
+    """
+    name = re.sub("[^A-Za-z0-9]+", "-", function).strip("-")
+    return name if not name or name[0].isalpha() else f"{_STACK}-{name}"
 
 
 def _clients(said: Given) -> Clients:
@@ -191,16 +225,21 @@ def _found(aws: Clients, name: str, *, is_dry: bool) -> Found:
     """What there is; a dry run needs no credentials, and then takes it that there is nothing."""
     try:
         return look(aws, _stacks(aws), name)
-    except NotLoggedIn:
+    except (NotLoggedIn, Denied):
         if not is_dry:
             raise
         return Found(account=_UNKNOWN, region=aws("cloudformation").meta.region_name, is_known=False)
 
 
-def _builds(said: Given, found: Found) -> bool:
-    """Whether the image is made here: unless one is named, or the stack runs one that was, and nobody unsets that."""
+def _builds(said: Given, found: Found, orders: Orders) -> bool:
+    """Whether the image is made here: unless one is named, or the stack runs one that was, and nobody unsets that.
+
+    A server of somebody's own is built anew if he says so: another folder may have another of that name.
+    """
     if "ImageUri" in said.parameters:
         return not said.parameters["ImageUri"]
+    if found.stack and found.stack.parameters.get("App") and "App" not in said.parameters and orders.project is None:
+        return False
     repository = found.bootstrap.outputs.get("RepositoryUri", "") if found.bootstrap else ""
     running = found.stack.parameters.get("ImageUri", "") if found.stack else ""
     return not running or (bool(repository) and running.startswith(f"{repository}@"))
@@ -214,7 +253,7 @@ def _planned(wanted: Wanted, found: Found) -> Plan:
 
 
 def _project(wanted: Plan, orders: Orders) -> Project:
-    return Project(folder=orders.project, server=wanted.parameters["App"])
+    return Project(folder=orders.folder, server=wanted.parameters["App"])
 
 
 def _lacking(wanted: Plan, found: Found, orders: Orders) -> Iterator[str]:
@@ -259,5 +298,20 @@ def _checked(url: str) -> int:
     from tollbook.app.doctor import Wish, doctor  # with an HTTP client
     from tollbook.client.settings import read_client_settings
 
+    _wait_for(url)
     code = doctor(Wish(target=url, patience_s=_CHECK_S), read_client_settings(os.environ, {}))
     return 0 if code == _NEEDS_LOGIN else code
+
+
+def _wait_for(url: str) -> None:
+    """Waits until something answers at a new address, or long enough: its name has to become known first."""
+    import httpx2
+
+    ends = time.monotonic() + _KNOWN_WITHIN_S
+    while time.monotonic() < ends:
+        try:
+            httpx2.get(url, timeout=_CHECK_S)
+        except httpx2.TransportError:
+            time.sleep(_STEP_S)
+        else:
+            return

@@ -1,7 +1,9 @@
 """What tollbook's own server takes where it is deployed: its settings as options, and what its role must allow."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -11,10 +13,10 @@ import msgspec
 from tollbook.app.aws_settings import LOOK_UPS
 from tollbook.app.on_lambda import lambda_settings
 from tollbook.app.settings import GROUPS, SETTINGS
-from tollbook.core.errors import UsageError
+from tollbook.core.errors import UsageError, why
 from tollbook.core.settings import words
 from tollbook.deploy.plan.options import OPTIONS, YES, Option, parameter_of, server_options
-from tollbook.sources.aws.reach.accounts import read_accounts
+from tollbook.sources.aws.reach.accounts import Accounts, read_accounts
 from tollbook.sources.aws.reach.policy import Policy, Statement, policy_for
 from tollbook.sources.named import CLOUDWATCH, USUAL, one_kind
 
@@ -22,6 +24,7 @@ SERVER_GROUPS: Final = {title: server_options(settings) for title, settings in G
 """The server's own settings that a deployment may be told, by what they are about."""
 EVERY_OPTION: Final[tuple[Option, ...]] = (*OPTIONS, *chain.from_iterable(SERVER_GROUPS.values()))
 _ACCOUNTS: Final = parameter_of("TOLLBOOK_ACCOUNTS")
+_OWN_ROLE: Final = "--bedrock-role-arn"
 _DEFAULTS: Final = {setting.variable: setting.default or "" for setting in SETTINGS}
 
 
@@ -35,10 +38,10 @@ def with_accounts(parameters: Mapping[str, str]) -> Mapping[str, str]:
     if not said or said.startswith("{"):
         return parameters
     try:
-        text = Path(said).read_text(encoding="utf-8")
-        whole = msgspec.json.encode(msgspec.json.decode(text)).decode()
+        # In ASCII, as CloudFormation keeps it.
+        whole = json.dumps(json.loads(Path(said).read_text(encoding="utf-8")), separators=(",", ":"))
     except (OSError, ValueError) as fault:
-        raise UsageError(f"--accounts: cannot use {said}: {fault}.") from fault
+        raise UsageError(f"--accounts: cannot use {said}: {why(fault)}.") from fault
     return {**parameters, _ACCOUNTS: whole}
 
 
@@ -79,7 +82,7 @@ def statements_for(parameters: Mapping[str, str], account: str, region: str) -> 
         account, region: of the stack.
 
     Raises:
-        UsageError: a source that cannot be read from there.
+        UsageError: what cannot be read from there, in a sentence that begins with its flag.
     """
     return msgspec.json.encode(list(_statements(parameters, account, region))).decode()
 
@@ -87,34 +90,78 @@ def statements_for(parameters: Mapping[str, str], account: str, region: str) -> 
 def _statements(parameters: Mapping[str, str], account: str, region: str) -> Iterator[Statement]:
     if parameters.get("App"):  # a server of somebody else's: what it may is for its --policy-arns to say
         return
-    times = Counter[str]()  # a Sid stands once in a policy
+    found: list[Statement] = []
     for each in chain.from_iterable(policy.statement for policy in _policies(parameters, account, region)):
+        alike = next((at for at, other in enumerate(found) if _goes_with(other, each)), None)
+        if alike is None:
+            found.append(each)
+        else:
+            found[alike] = _joined(found[alike], each)
+    times = Counter[str]()  # a Sid stands once in a policy
+    for each in found:
         times[each.sid] += 1
         yield msgspec.structs.replace(each, sid=f"{each.sid}{times[each.sid]}") if times[each.sid] > 1 else each
+
+
+def _goes_with(one: Statement, other: Statement) -> bool:
+    """Whether two are the same but for where they hold: of their conditions, the region at most tells them apart."""
+    asked = [{(kind, key) for kind, keys in each.condition.items() for key in keys} for each in (one, other)]
+    are_alike = (one.sid, one.effect, one.action) == (other.sid, other.effect, other.action)
+    return are_alike and asked[0] == asked[1] <= {("StringEquals", "aws:RequestedRegion")}
+
+
+def _joined(one: Statement, other: Statement) -> Statement:
+    """One that allows what both do: IAM's policies are short."""
+    condition = {
+        kind: {key: tuple(dict.fromkeys((*values, *other.condition[kind][key]))) for key, values in keys.items()}
+        for kind, keys in one.condition.items()
+    }
+    resources = tuple(dict.fromkeys((*one.resource, *other.resource)))
+    return msgspec.structs.replace(one, resource=resources, condition=condition)
 
 
 def _policies(parameters: Mapping[str, str], account: str, region: str) -> Iterator[Policy]:
     def said(variable: str) -> str:
         return parameters.get(parameter_of(variable)) or _DEFAULTS[variable]
 
-    accounts = read_accounts(said("TOLLBOOK_ACCOUNTS"), "--accounts", said("BEDROCK_ROLE_ARN"))
+    accounts = _accounts(said("TOLLBOOK_ACCOUNTS"), said("BEDROCK_ROLE_ARN"))
     regions = words(said("TOLLBOOK_REGIONS")) or (region,)
     look_ups = words(said("TOLLBOOK_LOOK_UP"))
-    for source in one_kind(words(said("TOLLBOOK_SOURCE")) or (USUAL,)):
-        if source.kind == "files":
-            raise UsageError(
-                f"'{source.name}' is a file, and a function has no files of yours. Name "
-                "cloudwatch:LOG_GROUP, s3://BUCKET/PREFIX or athena:DATABASE.TABLE."
-            )
-        if source.kind in CLOUDWATCH and accounts.own_role is None:
-            for each in regions:
-                yield policy_for(f"{source.kind}:{source.name}", region=each, account=account)
-        if source.kind == "s3" and accounts.own_role is None:
-            yield policy_for(source.name)
-        # Of Athena, neither the buckets nor the keys behind a table are known here: --policy-arns.
+    with _about("--source"):
+        for source in one_kind(words(said("TOLLBOOK_SOURCE")) or (USUAL,)):
+            if source.kind == "files":
+                raise UsageError(
+                    f"'{source.name}' is a file, and a function has no files of yours. Name "
+                    "cloudwatch:LOG_GROUP, s3://BUCKET/PREFIX or athena:DATABASE.TABLE."
+                )
+            if source.kind in CLOUDWATCH and accounts.own_role is None:
+                for each in regions:
+                    yield policy_for(f"{source.kind}:{source.name}", region=each, account=account)
+            if source.kind == "s3" and accounts.own_role is None:
+                yield policy_for(source.name)
+            # Of Athena, neither the buckets nor the keys behind a table are known here: --policy-arns.
     if set(look_ups) & set(LOOK_UPS) and accounts.own_role is None:
         for each in regions:
             yield policy_for(region=each, account=account, names="names" in look_ups, metrics="metrics" in look_ups)
     entries = (accounts.own_role, *accounts.listed.values())
     if roles := [entry.role for entry in entries if entry is not None and entry.role]:
-        yield policy_for(assume=roles)
+        with _about("--accounts"):
+            yield policy_for(assume=roles)
+
+
+def _accounts(listed: str, own_role: str) -> Accounts:
+    """The accounts to read, of which each problem is told by the flag that it is about."""
+    with _about("--accounts"):
+        read_accounts(listed, "--accounts")
+    try:
+        return read_accounts(listed, "--accounts", own_role, _OWN_ROLE)
+    except UsageError as fault:
+        raise UsageError(f"{_OWN_ROLE}: {' '.join(fault.more).removeprefix(f'{_OWN_ROLE} ')}") from fault
+
+
+@contextmanager
+def _about(flag: str) -> Iterator[None]:
+    try:
+        yield
+    except UsageError as fault:
+        raise UsageError(f"{flag}: {' '.join(fault.more) or fault}") from fault

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -37,7 +38,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         target: a URL or the name of a stack; empty for the account alone.
         source: what tollbook reads, or would; empty to find out.
-        regions: whose logging is looked at; empty for that of the profile.
+        regions: whose logging is looked at, the stack's first; empty for that of the profile.
         profile: of AWS's settings on this machine; empty for the usual one.
         switches_on: whether model invocation logging is to be switched on where it is off.
         retention_days: of a log group that is made for it.
@@ -74,8 +75,10 @@ def doctor(wish: Wish, settings: "ClientSettings") -> int:
     """Looks at all of it, tells what it finds as it finds it, and gives the exit code.
 
     Raises:
-        UsageError: it was asked for what makes no sense.
+        UsageError: it was asked for what makes no sense; nothing was asked or done then.
     """
+    _check(wish, settings)
+    region, profile = _place(wish) if wish.wants_account else ("", "")
     findings: list[Finding] = []
     paper = Paper(shutil.get_terminal_size((100, 24)).columns, signs_for(sys.stdout.encoding))
 
@@ -86,7 +89,7 @@ def doctor(wish: Wish, settings: "ClientSettings") -> int:
 
     url = wish.url
     if wish.wants_account:
-        url = _of_account(wish, tell) or url
+        url = _of_account(wish, region, profile, tell) or url
     if url:
         asyncio.run(_look_at(url, wish, settings, tell))
     if wish.is_json:
@@ -95,6 +98,76 @@ def doctor(wish: Wish, settings: "ClientSettings") -> int:
         _print(paper.rest(), None)
         print(f"\n{summary(findings)}")
     return exit_code(findings)
+
+
+def _check(wish: Wish, settings: "ClientSettings") -> None:
+    """Reads all that was typed, as those will who use it.
+
+    Raises:
+        UsageError: something of it makes no sense.
+    """
+    from tollbook.client.login.bearer import Fixed
+    from tollbook.client.targets import url_of
+    from tollbook.deploy.plan import limits
+
+    if wish.switches_on and not wish.is_agreed and not _can_ask(wish):
+        raise UsageError("Nobody is there to be asked: add --yes to have model invocation logging switched on.")
+    if wish.target.startswith((".", "/", "~")):
+        raise UsageError(f"'{wish.target}' is a path. Name a server's address, as a URL, or a stack.")
+    if wish.url:
+        url, token = url_of(wish.url), settings.token if settings.auth_method != "oauth" else None
+        if token:
+            Fixed(url, token)
+    read: list[tuple[str, Callable[[str], Any], str]] = [("--region", limits.region, each) for each in wish.regions]
+    if wish.stack:
+        read.append(("STACK", limits.stack_name, wish.stack))
+    if wish.source:
+        from tollbook.doctor.account import sources_of  # with boto3
+
+        read.append(("--source", sources_of, wish.source))
+    for what, reads, text in read:
+        try:
+            reads(text)
+        except (ValueError, UsageError) as fault:
+            raise UsageError(f"{what}: {fault}") from fault
+
+
+def _place(wish: Wish) -> tuple[str, str]:
+    """The region at hand and the profile: as typed, or as the team's file has them for its stacks, or as boto3 finds
+    them.
+
+    Raises:
+        UsageError: the file cannot be read, or no region is known.
+    """
+    from boto3 import Session
+    from botocore.exceptions import BotoCoreError
+
+    from tollbook.app.deployed import EVERY_OPTION
+    from tollbook.deploy.plan import limits
+    from tollbook.deploy.plan.options import PLACE, TEAM_FILE, given, team_file
+
+    file = Path(TEAM_FILE)
+    team = team_file(file, EVERY_OPTION) if wish.stack and file.is_file() else {}
+    typed = {"region": wish.regions[0] if wish.regions else None, "profile": wish.profile or None}
+    try:
+        said = given(PLACE, typed, team).others
+    except UsageError as fault:
+        raise UsageError(f"{TEAM_FILE} cannot be used:", fault.more) from fault
+    profile = said.get("profile", "")
+    # boto3 itself knows AWS_DEFAULT_REGION only: https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
+    region = said.get("region") or os.environ.get("AWS_REGION", "")
+    try:
+        region = region or Session(profile_name=profile or None).region_name or ""
+    except BotoCoreError:
+        return "", profile  # which is a finding
+    if not region:
+        where = f"--region, in AWS_REGION{f' or in {TEAM_FILE}' if wish.stack else ''}"
+        raise UsageError(f"No region is known. Name one with {where}.")
+    try:
+        limits.region(region)
+    except ValueError as fault:
+        raise UsageError(f"The region that AWS's settings on this machine name cannot be: {fault}.") from fault
+    return region, profile
 
 
 async def _look_at(url: str, wish: Wish, settings: "ClientSettings", tell: Tell) -> None:
@@ -127,7 +200,7 @@ def _kept_login(url: str, settings: "ClientSettings") -> "httpx2.Auth | None":
     return Bearer(url, vault, time.time, say=_say) if vault.has(url) else None
 
 
-def _of_account(wish: Wish, tell: Tell) -> str:
+def _of_account(wish: Wish, region: str, profile: str, tell: Tell) -> str:
     """Looks at AWS; gives the URL of the stack's server, if a stack was named and has one."""
     import boto3
     from botocore.config import Config
@@ -138,10 +211,9 @@ def _of_account(wish: Wish, tell: Tell) -> str:
     from tollbook.sources.aws.trouble import Trouble, translated
 
     question = Question(stack=wish.stack, source=wish.source, regions=wish.regions, retention_days=wish.retention_days)
-    first = wish.regions[0] if wish.regions else None
     try:
         with translated("your account", ""):
-            session = boto3.Session(profile_name=wish.profile or None, region_name=first)
+            session = boto3.Session(profile_name=profile or None, region_name=region or None)
     except Trouble as fault:
         for finding in (failed_with(credentials.CHECK, fault), *after_credentials(question)):
             tell(finding)
@@ -153,10 +225,14 @@ def _of_account(wish: Wish, tell: Tell) -> str:
         return session.client(service, region_name=region, config=config)
 
     patience = Patience(time.time, time.sleep, wish.patience_s)
-    account = Account(question, clients, session.region_name or "", _AtTheTerminal(wish), patience)
+    account = Account(question, clients, region, _AtTheTerminal(wish), patience)
     for finding in account.findings():
         tell(finding)
     return account.url
+
+
+def _can_ask(wish: Wish) -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty() and not wish.is_json
 
 
 class _AtTheTerminal:
@@ -167,13 +243,10 @@ class _AtTheTerminal:
 
     def agrees(self, wanted: "SwitchOn", off: Finding) -> bool:
         wish = self._wish
-        can_ask = sys.stdin.isatty() and sys.stderr.isatty() and not wish.is_json
-        if not wish.switches_on and not can_ask:
+        if not wish.switches_on and not _can_ask(wish):
             return False
         if wish.switches_on and wish.is_agreed:
             return True
-        if not can_ask:
-            raise UsageError("Nobody is there to be asked: add --yes to have model invocation logging switched on.")
         _say(f"{off.said} Switching it on would do this:")
         for step in wanted.steps:
             _say(f"  - {step}")

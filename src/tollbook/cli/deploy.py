@@ -36,9 +36,7 @@ def deploy(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"what builds the image: {', '.join(ENGINES)} (default: any of them)",
     )
-    acting.add_argument(
-        "--project", default=".", metavar="FOLDER", help="the project of --app, with its lock file (default: here)"
-    )
+    acting.add_argument("--project", metavar="FOLDER", help="the project of --app, with its lock file (default: here)")
     for title, options in (*GROUPS.items(), *SERVER_GROUPS.items()):
         group = parser.add_argument_group(title)
         for option in options:
@@ -70,7 +68,7 @@ def _deploy(options: argparse.Namespace) -> int:
         agrees=options.yes,
         checks=not options.no_check,
         engine=options.engine,
-        project=Path(options.project),
+        project=Path(options.project) if options.project else None,
     )
     return deploy(_said(options, EVERY_OPTION), options.config, orders)
 

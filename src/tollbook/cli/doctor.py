@@ -34,8 +34,19 @@ def doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", dest="is_json", help="print one JSON document")
     aws = parser.add_argument_group("AWS; with a URL it is looked at only if one of these is given")
     aws.add_argument("--source", default="", metavar="SOURCE", help="what tollbook reads, as for 'tollbook iam'")
-    aws.add_argument("--region", default="", metavar="REGIONS", help="separated by commas (default: the profile's)")
-    aws.add_argument("--profile", default="", metavar="NAME", help="of AWS's settings on this machine")
+    aws.add_argument(
+        "--region",
+        default="",
+        metavar="REGIONS",
+        help="whose logging is looked at, separated by commas; a STACK is in the first; where that is the only one, "
+        "the regions that it reads count (default: for a STACK what ./tollbook.toml says, else the profile's)",
+    )
+    aws.add_argument(
+        "--profile",
+        default="",
+        metavar="NAME",
+        help="of AWS's settings on this machine (default: for a STACK what ./tollbook.toml says)",
+    )
     logging = parser.add_argument_group("model invocation logging")
     logging.add_argument(
         "--switch-on-logging",

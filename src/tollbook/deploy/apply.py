@@ -47,7 +47,7 @@ def apply(
         replan: what is wanted, planned again where things are as they are by then, with an image's URI; empty for the
             one that was asked for, or runs.
         image: finds or builds the image, given the bootstrap stack; asked if the plan builds one.
-        confirm: asked before each change, but for a second that the first makes necessary.
+        confirm: asked before each change, but for a second that tells the server its own URL and nothing else.
 
     Raises:
         Declined: `confirm` said no; the stack is as it was.
@@ -57,24 +57,35 @@ def apply(
     """
     name = plan.stack
     with going_on(_GOES_ON.format(name=name)):
-        stacks.settle(name, tell)
+        stacks.settle(name, tell, name)
     uri = image(_bootstrapped(plan, stacks, tell, confirm)) if plan.builds else ""
     plan = replan(uri)
     stack = _changed(name, plan.template, plan.parameters, name, stacks, tell, confirm)
     again = replan(uri)
-    if again.parameters != plan.parameters:  # an output of the stack is a parameter of it: the host of its own URL
-        tell(Line(f"Now that the stack '{name}' tells its URL, the server is told too."))
-        stack = _changed(name, again.template, again.parameters, name, stacks, tell, lambda _: True)
+    match _differing(plan.parameters, again.parameters):
+        case []:
+            pass
+        case ["FunctionUrlHost"]:  # an output of the stack is a parameter of it: the host of its own URL
+            tell(Line(f"Now that the stack '{name}' tells its URL, the server is told too."))
+            stack = _changed(name, again.template, again.parameters, name, stacks, tell, lambda _: True)
+        case _:
+            tell(Line(f"Somebody else changed the stack '{name}' meanwhile."))
+            stack = _changed(name, again.template, again.parameters, name, stacks, tell, confirm)
     if again.first_user:
         _invite(again.first_user, stack, aws, tell)
     return stack
+
+
+def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The names of the parameters that are not the same."""
+    return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
 
 
 def _bootstrapped(plan: Plan, stacks: Stacks, tell: Tell, confirm: Confirm) -> Stack:
     """The stack that holds the images, made where it is not there."""
     name = bootstrap_of(plan.stack)
     with going_on(_GOES_ON.format(name=name)):
-        stacks.settle(name, tell)
+        stacks.settle(name, tell, plan.stack)
     return _changed(name, bootstrap(), {}, plan.stack, stacks, tell, confirm)
 
 

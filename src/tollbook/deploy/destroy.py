@@ -4,13 +4,13 @@ where it was when it is run again.
 Nothing is printed: what happens goes to `tell`, and what is about to happen to `confirm`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from tollbook.deploy.apply import going_on
 from tollbook.deploy.cloudformation.events import Line, Tell
-from tollbook.deploy.cloudformation.stacks import TAG, Stacks
+from tollbook.deploy.cloudformation.stacks import TAG, LetGo, Stacks
 from tollbook.deploy.look import bootstrap_of
 from tollbook.deploy.remains import STACK, Account, Thing, is_data, is_there, remove, stays, thing_of_arn, thing_of_type
 from tollbook.deploy.trouble import Declined, DeployError
@@ -39,10 +39,15 @@ def what_there_is(stack: str, *, stacks: Stacks, account: Account, keeps_data: b
     Raises:
         DeployError: AWS refused or failed.
     """
-    names = (stack, bootstrap_of(stack))
-    running = [name for name in names if stacks.status(name) not in ("", "DELETE_COMPLETE")]
-    found = [thing for thing in dict.fromkeys(_remains(stack, running, stacks, account)) if is_there(thing, account)]
-    kept = [thing for thing in found if stays(thing) or (keeps_data and is_data(thing))]
+    bootstrap = bootstrap_of(stack)
+    running = [stack] if stacks.status(stack, stack) not in ("", "DELETE_COMPLETE") else []
+    if stacks.is_there(bootstrap, stack):
+        running.append(bootstrap)
+    let_go = stacks.left_behind((stack, bootstrap), stack)
+    brought = {thing for each in let_go.parameters for thing in _brought(each)}
+    remains = dict.fromkeys(_remains(stack, running, let_go, stacks, account))
+    found = [thing for thing in remains if is_there(thing, account)]
+    kept = [thing for thing in found if stays(thing) or thing in brought or (keeps_data and is_data(thing))]
     going = [thing for thing in found if thing not in kept]
     return Removal((*(Thing(STACK, name) for name in running), *going), tuple(kept))
 
@@ -76,25 +81,34 @@ def destroy(
         raise Declined("Nothing was removed.")
     with going_on("What CloudFormation has begun, it ends: run the same command again to remove the rest."):
         for name in (thing.name for thing in removal.going if thing.kind == STACK):
-            stacks.delete(name, tell)
-        # A change of the stack that was under way until now may have let go more.
-        removal = what_there_is(stack, stacks=stacks, account=account, keeps_data=keeps_data)
-        for thing in removal.going:
-            tell(Line(f"Removes the {thing}."))
-            remove(thing, account)
+            stacks.delete(name, tell, stack)
+        # A change of the stack that was under way until now may have let go more. What was said to stay does, also if
+        # CloudFormation does not yet remember the stack that named it.
+        now = what_there_is(stack, stacks=stacks, account=account, keeps_data=keeps_data)
+        for thing in now.going:
+            if thing not in removal.staying:
+                tell(Line(f"Removes the {thing}."))
+                remove(thing, account)
     left = what_there_is(stack, stacks=stacks, account=account, keeps_data=keeps_data)
-    if left.going:
-        raise DeployError(
-            f"Something of '{stack}' is still there: run the same command again.", tuple(map(str, left.going))
-        )
-    return left.staying
+    if still := [str(thing) for thing in left.going if thing not in removal.staying]:
+        raise DeployError(f"Something of '{stack}' is still there: run the same command again.", tuple(still))
+    return (*left.staying, *left.going)
 
 
-def _remains(stack: str, running: Sequence[str], stacks: Stacks, account: Account) -> Iterator[Thing]:
+def _brought(parameters: Mapping[str, str]) -> Iterator[Thing]:
+    """What a stack was given to use, even if an earlier one of its name made it: others may use it too."""
+    # An issuer of Cognito's ends with its pool:
+    # https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html
+    issuer = parameters.get("OauthIssuer", "").rstrip("/")
+    for pool in (parameters.get("CognitoUserPoolId", ""), issuer.rpartition("/")[2]):
+        if pool:
+            yield Thing("user pool", pool)
+
+
+def _remains(stack: str, running: Sequence[str], let_go: LetGo, stacks: Stacks, account: Account) -> Iterator[Thing]:
     # The role of API Gateway is the one that a stack lets go.
     here = [each for name in running for each in stacks.resources(name) if each.kind != "AWS::IAM::Role"]
-    let_go = stacks.left_behind((stack, bootstrap_of(stack)))
-    for resource in (*here, *let_go):
+    for resource in (*here, *let_go.resources):
         if thing := thing_of_type(resource.kind, resource.physical_id):
             yield thing
     for arn in _tagged(stack, account):

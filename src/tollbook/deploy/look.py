@@ -38,9 +38,9 @@ def look(aws: Clients, stacks: Stacks, stack: str) -> Found:
         account=caller["Account"],
         region=gateway.meta.region_name,
         partition=caller["Arn"].split(":")[1],
-        stack=stacks.find(stack),
+        stack=stacks.find(stack, stack),
         has_api_log_role=bool(account.get("cloudwatchRoleArn")),
-        bootstrap=stacks.find(bootstrap_of(stack)),
+        bootstrap=stacks.find(bootstrap_of(stack), stack),
     )
 
 

@@ -3,6 +3,7 @@
 Whatever is gone already is fine: it may have been interrupted at any point, and be run again.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -70,7 +71,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         word: for it.
         type: CloudFormation's.
-        arn: what the name follows in its ARN.
+        arn: what its ARN is behind the partition, whole, so that a table's backup is no table; the group is its name.
+            Empty where no tag leads to it.
         is_there: whether there is one of a name.
         remove: empties and removes it; None for what stays in any case.
         is_data: whether it holds what somebody may want to keep.
@@ -78,7 +80,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     word: str
     type: str
-    arn: str
+    arn: str = ""
     is_there: Callable[[Account, str], bool]
     remove: Callable[[Account, str], None] | None = None
     is_data: bool = True
@@ -124,11 +126,10 @@ def thing_of_type(type_: str, name: str) -> Thing | None:
 def thing_of_arn(arn: str) -> Thing | None:
     """The thing of an ARN that a tag led to; None for kinds that end with their stack."""
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
-    _, _, service, _, _, resource = arn.split(":", 5)
+    _, _, place = arn.split(":", 2)
     for kind in _KINDS.values():
-        of, _, prefix = kind.arn.partition(":")
-        if service == of and resource.startswith(prefix):
-            return Thing(kind.word, resource.removeprefix(prefix).removesuffix(":*"))
+        if found := re.fullmatch(kind.arn, place):
+            return Thing(kind.word, found[1])
     return None
 
 
@@ -251,28 +252,28 @@ _KINDS: Final = {
         Kind(
             word="bucket",
             type="AWS::S3::Bucket",
-            arn="s3:",
+            arn=r"s3:::([^:/]+)",
             is_there=_has_bucket,
             remove=_remove_bucket,
         ),
         Kind(
             word="table",
             type="AWS::DynamoDB::Table",
-            arn="dynamodb:table/",
+            arn=r"dynamodb:[^:]*:[^:]*:table/([^:/]+)",
             is_there=_has_table,
             remove=_remove_table,
         ),
         Kind(
             word="user pool",
             type="AWS::Cognito::UserPool",
-            arn="cognito-idp:userpool/",
+            arn=r"cognito-idp:[^:]*:[^:]*:userpool/([^:/]+)",
             is_there=_has_pool,
             remove=_remove_pool,
         ),
         Kind(
             word="log group",
             type="AWS::Logs::LogGroup",
-            arn="logs:log-group:",
+            arn=r"logs:[^:]*:[^:]*:log-group:([^:]+)(?::\*)?",
             is_there=_has_log_group,
             remove=_remove_log_group,
         ),
@@ -280,7 +281,7 @@ _KINDS: Final = {
         Kind(
             word="repository",
             type="AWS::ECR::Repository",
-            arn="ecr:repository/",
+            arn=r"ecr:[^:]*:[^:]*:repository/([^:]+)",
             is_there=_has_repository,
             remove=_remove_repository,
             is_data=False,
@@ -290,7 +291,6 @@ _KINDS: Final = {
         Kind(
             word="role of API Gateway",
             type="AWS::IAM::Role",
-            arn="iam:role-of-the-account/",
             is_there=_has_role,
             is_data=False,
         ),

@@ -1,6 +1,7 @@
 """What goes wrong on the way to AWS and back, in sentences that say what happened and what to do next.
 
 DeployError            nothing more is known of it
+├── NoRegion           it was not said where
 ├── Denied             the credentials are good, and may not do this
 ├── NotLoggedIn        there are no credentials, or none that AWS accepts
 ├── Unreachable        AWS does not answer, fails, or asks for time; the same command may succeed later
@@ -40,6 +41,12 @@ class DeployError(TollbookError):
     ) -> None:
         super().__init__(message, more)
         self.action, self.code, self.said = action, code, said
+
+
+class NoRegion(DeployError):
+    """Nobody said where."""
+
+    exit_code = 2
 
 
 class Denied(DeployError):
@@ -184,8 +191,8 @@ def _answered(fault: ClientError, service: str) -> DeployError:
         who = tidy((found and found["who"]) or "whoever asks")
         where = f" on {tidy(found['on'])}" if found and found["on"] else ""
         return Denied(
-            f"{who} may not {action}{where}: let an administrator allow it ('tollbook deploy --dry-run' lists all that "
-            "is needed), then run the same command again.",
+            f"{who} may not {action}{where}: let an administrator allow it ('tollbook deploy --permissions' prints all "
+            "that is needed), then run the same command again.",
             action=action,
             code=code,
         )
@@ -215,7 +222,7 @@ def _unanswered(fault: Exception) -> DeployError:
     if isinstance(fault, _LOGIN_IS_OVER):
         return NotLoggedIn(_OVER)
     if isinstance(fault, aws.NoRegionError):
-        return DeployError("No region is named: pass --region, or set AWS_REGION.")
+        return NoRegion("No region is named: pass --region, or set AWS_REGION.")
     if isinstance(fault, aws.SSLError):
         return DeployError(
             f"No safe connection to {_host(details.get('endpoint_url'))}: if a proxy shows a certificate of its own, "

@@ -14,9 +14,11 @@ from tollbook.deploy.trouble import StackTrouble
 from tollbook.doctor import credentials, invocation_logs, kept, permissions
 from tollbook.doctor.credentials import Caller
 from tollbook.doctor.finding import Finding, failed, failed_with, ok, skipped, unknown
+from tollbook.doctor.invocation_logs import Delivery
 from tollbook.doctor.switch_on import SwitchOn, switch_on
-from tollbook.sources.aws.reach.policy import Statement, narrowed, policy_for
-from tollbook.sources.named import CLOUDWATCH, USUAL, Named, named
+from tollbook.sources.aws.delivery import delivery_of
+from tollbook.sources.aws.reach.policy import FORMS, Statement, bucket_of, narrowed, policy_for
+from tollbook.sources.named import CLOUDWATCH, USUAL, Named, named, one_kind
 
 STACK: Final = "stack"
 
@@ -30,7 +32,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         stack: its name; empty for none.
         source: what tollbook reads, or would, as the server's setting has it; empty to find out.
-        regions: whose logging is looked at; empty for those of the stack, or the one at hand.
+        regions: whose logging is looked at. With a stack the first is the stack's, and where it stands alone, or none
+            is given, those that the stack reads are looked at.
         retention_days: of a log group that is made where logging is switched on.
     """
 
@@ -53,7 +56,7 @@ class Account:
     """What is found in an account.
 
     Args:
-        home: the region at hand; empty if none is known.
+        home: the region at hand: the stack's, if there is one.
 
     Attributes:
         url: of the stack's server, once that is known.
@@ -69,20 +72,18 @@ class Account:
         """All of it, as it is found.
 
         Raises:
-            UsageError: no region is known; or nobody is there to be asked.
+            UsageError: nobody is there to be asked.
         """
-        caller, finding = credentials.caller(self._clients("sts", self._home or "us-east-1"))
+        caller, finding = credentials.caller(self._clients("sts", self._home))
         yield finding
         if caller is None:
             yield from after_credentials(self._question)
             return
-        if not self._home:
-            raise UsageError("No region is known: name one with --region, or set AWS_REGION.")
         if self._question.stack:
             yield self._found_stack()
             if self._stack is None:
                 return
-        for region in self._question.regions or words(self._parameter("TollbookRegions")) or (self._home,):
+        for region in self._regions():
             yield from self._logs(caller, region)
         yield from self._stores()
 
@@ -99,7 +100,7 @@ class Account:
             said = f"There is no stack '{name}' in {self._home}."
             return failed(STACK, said, f"Name its region with --region, or make it: tollbook deploy --stack {name}.")
         self._stack, self.url = stack, stack.outputs.get("Url", "")
-        said = f"The stack '{name}' is {stack.status}."
+        said = f"The stack '{name}' in {self._home} is {stack.status}."
         if stack.status.endswith("_FAILED"):
             remedy = "Run 'tollbook deploy' again, which goes on from there."
             return failed(STACK, said, remedy, status=stack.status)
@@ -108,27 +109,52 @@ class Account:
     def _parameter(self, name: str) -> str:
         return self._stack.parameters.get(name, "") if self._stack else ""
 
+    def _regions(self) -> Sequence[str]:
+        given = self._question.regions
+        if self._stack and len(given) < 2:
+            return words(self._parameter("TollbookRegions")) or (self._home,)
+        return given or (self._home,)
+
     def _logs(self, caller: Caller, region: str) -> Iterator[Finding]:
+        said = self._question.source or self._parameter("TollbookSource") or (USUAL if self._stack else "")
+        try:
+            wanted = sources_of(said)
+        except UsageError as fault:
+            yield failed_with(invocation_logs.SOURCE, fault)
+            wanted = ()
         delivery, finding = invocation_logs.delivery_in(self._clients("bedrock", region), region)
         group = delivery.log_group if delivery else ""
         if delivery is None and finding.status == "failed":
             group, finding = self._switched_on(caller, region, finding)
         yield finding
-        said = self._question.source or self._parameter("TollbookSource") or (USUAL if self._stack else "")
-        sources = words(said) or ([f"cloudwatch:{group}"] if group else [delivery.bucket if delivery else USUAL])
-        read = [named(each) for each in sources]
-        if said and delivery and (other := invocation_logs.judged_sources(delivery, read, region)):
+        if said and not wanted:
+            for check in (invocation_logs.GROUP, permissions.CHECK):
+                yield skipped(check, f"'{invocation_logs.SOURCE}' failed")
+            return
+        bucket = delivery.bucket if delivery else ""
+        read = wanted or [named(f"cloudwatch:{group}" if group else bucket or USUAL)]
+        delivery = delivery or (Delivery(log_group=group) if group else None)
+        other = invocation_logs.judged_sources(delivery, read, region) if delivery else None
+        if other:
             yield other
-        yield from self._groups(read, region, is_off=finding.status == "failed" and not said)
+        broken = next((each.check for each in (finding, other) if each and each.status == "failed"), "")
+        yield from self._groups(read, region, group, broken)
         yield self._permissions(caller, region, read)
 
-    def _groups(self, read: Sequence[Named], region: str, *, is_off: bool) -> Iterator[Finding]:
+    def _groups(self, read: Sequence[Named], region: str, written: str, broken: str) -> Iterator[Finding]:
+        """
+        Args:
+            written: the group that Bedrock writes to, if it is known.
+            broken: the check that failed before, if one did.
+        """
         groups = [each for each in read if each.kind in CLOUDWATCH]
-        if is_off or not groups:
-            yield skipped(invocation_logs.GROUP, f"'{invocation_logs.LOGGING}' failed" if is_off else "none is read")
+        if broken or not groups:
+            why = f"'{broken}' failed in {region}" if groups else f"none is read in {region}"
+            yield skipped(invocation_logs.GROUP, why)
             return
+        logs, days = self._clients("logs", region), self._question.retention_days
         for each in groups:
-            yield invocation_logs.group_in(self._clients("logs", region), each, region)
+            yield invocation_logs.group_in(logs, each, region, is_written=each.name == written, retention_days=days)
 
     def _switched_on(self, caller: Caller, region: str, off: Finding) -> tuple[str, Finding]:
         """Switches logging on, if that is wanted; gives the log group, empty where it stays off, and how it stands."""
@@ -173,6 +199,22 @@ def after_credentials(question: Question) -> Iterator[Finding]:
     of_stack = (STACK, kept.TABLE, kept.BUCKET) if question.stack else ()
     for check in (*of_stack, invocation_logs.LOGGING, invocation_logs.GROUP, permissions.CHECK):
         yield skipped(check, f"'{credentials.CHECK}' failed")
+
+
+def sources_of(text: str) -> Sequence[Named]:
+    """What stands between commas in a server's setting, each a place on AWS.
+
+    Raises:
+        UsageError: one is none, or they cannot be read together.
+    """
+    found = one_kind(words(text))
+    for each in found:
+        if each.kind == "files":
+            raise UsageError(f"'{each.name}' is no place on AWS, which is all that is looked at here. Name {FORMS}.")
+        if each.kind == "s3":
+            bucket_of(each.name)
+            delivery_of(each.name)
+    return found
 
 
 def _statements(source: str, region: str, account: str) -> Sequence[Statement]:

@@ -2,21 +2,25 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
 
 from tollbook.client.login.guard import Guard
 from tollbook.client.status import misconfigured, shown, unreachable
-from tollbook.client.trouble import ClientError, TimedOut
+from tollbook.client.trouble import ClientError, TimedOut, Unreachable
 
 PATIENCE_S: Final = 10.0
 """For one request, from looking up the name to the last byte."""
 LARGEST: Final = 256 * 1024
 """Of an answer, in bytes; what comes after is left."""
+_HANDSHAKE_S: Final = 3.0
+"""For finding out whether TLS is spoken."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -83,13 +87,14 @@ class Asker:
         try:
             async with asyncio.timeout(self._patience_s):
                 async with self._http.stream(method, url, headers=given, content=body) as response:
-                    return await _read(response)
+                    reply = await _read(response)
         except (TimeoutError, httpx2.ReadTimeout, httpx2.WriteTimeout, httpx2.PoolTimeout) as fault:
             raise TimedOut(
                 f"{shown(url)} takes the connection and does not finish its answer within {self._patience_s:g} s. See "
                 "whether the server hangs, or a gateway before it waits for one."
             ) from fault
         except httpx2.TransportError as fault:
+            await _see_that_it_is_plain(url, self._patience_s)
             if isinstance(fault, httpx2.RemoteProtocolError):
                 raise ClientError(
                     f"What comes from {shown(url)} is no HTTP, or breaks off. Check the port, and whether it is https."
@@ -97,6 +102,9 @@ class Asker:
             raise unreachable(url, fault) from fault
         except (httpx2.InvalidURL, httpx2.HTTPError) as fault:
             raise ClientError(f"{shown(url)} cannot be asked. Check the address.") from fault
+        if reply.status == 400:  # some say so, in words of their own
+            await _see_that_it_is_plain(url, self._patience_s)
+        return reply
 
 
 async def fetched(guard: Guard, url: str) -> Reply:
@@ -110,6 +118,26 @@ async def fetched(guard: Guard, url: str) -> Reply:
     except (httpx2.InvalidURL, ValueError) as fault:  # of names that there cannot be
         raise ClientError("The address that the server names is none. Tell whoever runs it.") from fault
     return Reply(response.status_code, response.headers, response.content)
+
+
+async def _see_that_it_is_plain(url: str, patience_s: float) -> None:
+    """Tries, where http went wrong, whether it is TLS that is spoken there; nothing is sent but its first words.
+
+    Raises:
+        Unreachable: it is.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http":
+        return
+    anybody = ssl.create_default_context()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(min(patience_s, _HANDSHAKE_S)):
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, ssl=anybody)
+    except (OSError, ValueError):  # a TimeoutError is an OSError
+        return
+    writer.transport.abort()
+    raise Unreachable(f"{shown(url).split('/')[2]} speaks TLS. Use https:// in its address.")
 
 
 async def _read(response: httpx2.Response) -> Reply:

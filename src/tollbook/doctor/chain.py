@@ -3,9 +3,10 @@
 Whatever depends on what failed is skipped, so that what is said last is not what is mended first.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
-from typing import Final
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from typing import Any, Final
 
 import httpx2
 import msgspec
@@ -20,7 +21,7 @@ from tollbook.client.trouble import ClientError
 from tollbook.core.stores import Clock
 from tollbook.doctor import challenge, hosts, metadata, preflight, reach, speaking
 from tollbook.doctor.asking import PATIENCE_S, Asker, Reply, fetched
-from tollbook.doctor.finding import Finding, failed, failed_with, ok, skipped, unknown
+from tollbook.doctor.finding import SHORT, Finding, failed, failed_with, ok, skipped, unknown, without
 from tollbook.doctor.metadata import Document
 
 _OF_SERVER: Final = (metadata.SERVER, metadata.PKCE, metadata.PUBLIC, metadata.CLIENTS, metadata.KEYS)
@@ -60,6 +61,8 @@ async def chain(
 ) -> AsyncIterator[Finding]:
     """What is found at the server at `url`, in order, as it is found. Every request is bounded in time and size.
 
+    A server may say again what it was sent: no token that it got, and no value of `headers`, stands in a finding.
+
     Args:
         url: of its MCP endpoint.
         now: the time, in seconds since 1970.
@@ -73,8 +76,17 @@ async def chain(
     """
     url = url_of(url)
     credential = Fixed(url, token) if token else auth
+    secrets = {token or "", *(secret for value in (headers or {}).values() for secret in _secrets_of(value))}
+    noted = _Noted(credential, secrets) if credential else None
+    async for finding in _found(url, now, elapsed, noted, headers or {}, patience_s):
+        yield without(finding, secrets)
+
+
+async def _found(
+    url: str, now: Clock, elapsed: Clock, credential: httpx2.Auth | None, headers: Mapping[str, str], patience_s: float
+) -> AsyncIterator[Finding]:
     # What a host is told that has no token is seen without one.
-    plain = {name: value for name, value in (headers or {}).items() if name.lower() != "authorization"}
+    plain = {name: value for name, value in headers.items() if name.lower() != "authorization"}
     async with Asker(url, patience_s, plain) as asker:
         walk = _Walk(url, asker, patience_s)
         async for finding in walk.findings(now):
@@ -84,15 +96,40 @@ async def chain(
             yield finding
         return
     conversation = speaking.Conversation(
-        Target(name=shown(url), url=url, headers=headers or {}),
+        Target(name=shown(url), url=url, headers=headers),
         credential,
-        has_token=credential is not None or len(plain) < len(headers or {}),
+        has_token=credential is not None or len(plain) < len(headers),
         wants_login=not walk.is_open,
+        can_log_in=walk.can_log_in,
         elapsed=elapsed,
         patience_s=patience_s,
     )
     async for finding in conversation.findings():
         yield finding
+
+
+class _Noted(httpx2.Auth):
+    """Does what `auth` does, and adds what it sends to `secrets`: a login may be renewed on the way."""
+
+    def __init__(self, auth: httpx2.Auth, secrets: set[str]) -> None:
+        self._auth, self._secrets = auth, secrets
+
+    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        async with aclosing(self._auth.async_auth_flow(request)) as flow:
+            response: Any = None
+            while True:
+                try:
+                    asked = await flow.asend(response)
+                except StopAsyncIteration:
+                    return
+                self._secrets.update(_secrets_of(asked.headers.get("authorization", "")))
+                response = yield asked
+
+
+def _secrets_of(value: str) -> Sequence[str]:
+    """What of a header's value must not be shown: all of it, a token without its scheme, and the values of cookies."""
+    parts = [part for part in re.split(r"[\s,;]+", value) if len(part) >= SHORT]
+    return [value, re.sub(r"^\w+ +", "", value), *parts, *re.findall(r"=([^\s,;=]{4,})", value)]
 
 
 class _Walk:
@@ -101,12 +138,13 @@ class _Walk:
     Attributes:
         ends: why there is no use in going on; empty where there is.
         is_open: nobody is asked to log in.
+        can_log_in: `tollbook login` learns where.
     """
 
     def __init__(self, url: str, asker: Asker, patience_s: float) -> None:
         self._url, self._asker, self._patience_s = url, asker, patience_s
         self._realm: Realm = "public"
-        self.ends, self.is_open = "", False
+        self.ends, self.is_open, self.can_log_in = "", False, False
 
     async def findings(self, now: Clock) -> AsyncIterator[Finding]:
         try:
@@ -142,14 +180,15 @@ class _Walk:
             asked = challenge.Asked(failed_with(challenge.CHECK, fault))
         yield asked.finding
         self.is_open = asked.is_open
-        if asked.challenge is None:
+        if not asked.wants_login:
             why = "it asks nobody to log in" if asked.is_open else f"'{challenge.CHECK}' failed"
-            self.ends = "" if asked.is_open or asked.wants_login else why
+            self.ends = "" if asked.is_open else why
             for finding in _skipped(_ALL_OF_LOGIN, why):
                 yield finding
             return
         async with Guard(self._realm, server=self._url, patience_s=self._patience_s) as guard:
-            async for finding in self._metadata(guard, asked.challenge):
+            # Without the header hosts look at the well-known places all the same.
+            async for finding in self._metadata(guard, asked.challenge or Challenge(401)):
                 yield finding
 
     async def _asked(self) -> challenge.Asked:
@@ -171,7 +210,11 @@ class _Walk:
                 faults[place] = found
             else:
                 documents[place] = found
-        named = next(iter(places.values()))
+        if asked.metadata is None and not documents:
+            for finding in _skipped(_ALL_OF_LOGIN, f"'{challenge.CHECK}' failed"):
+                yield finding
+            return
+        named = asked.metadata or next(iter(documents))
         resource = documents.get(named)
         if resource is None:
             yield faults[named]
@@ -182,7 +225,9 @@ class _Walk:
             yield metadata.judged_scopes(resource, asked.scopes)
             resource = resource if judged.status == "ok" else None
         for host in hosts.HOSTS:
-            yield hosts.walked(host, self._url, places, documents)
+            walked = hosts.walked(host, self._url, places, documents)
+            self.can_log_in = walked.status == "ok" if host.name == hosts.OURS else self.can_log_in
+            yield walked
         if resource is None:
             for finding in _skipped(_OF_SERVER, f"'{metadata.RESOURCE}' failed"):
                 yield finding

@@ -24,6 +24,12 @@ _TEMPLATE: Final = (
     "Set the header in the gateway's own responses (UNAUTHORIZED and ACCESS_DENIED), as 'tollbook deploy' does, and "
     "let an authorizer there refuse first."
 )
+_ANSWER: Final = (
+    "Have it send that header with each 401, with resource_metadata in it (RFC 9728 §5.1), as tollbook's server does. "
+    "If a proxy stands before it, let that pass the header on."
+)
+# On what API Gateway answers, of a REST API and of an HTTP API.
+_OF_GATEWAY: Final = ("x-amz-apigw-id", "x-amzn-errortype", "apigw-requestid")
 _LOG: Final = "Look into the server's log; on Lambda, whether the function starts (init error)."
 
 
@@ -49,7 +55,7 @@ def judged(reply: Reply, url: str, realm: Realm) -> Asked:
         reply: to a POST of an `initialize`.
     """
     if reply.status == 401:
-        return msgspec.structs.replace(_refused(reply), wants_login=True)
+        return msgspec.structs.replace(_refused(reply, url), wants_login=True)
     if reply.status < 300:
         return _answered(reply, url, realm)
     if 300 <= reply.status < 400:
@@ -59,7 +65,8 @@ def judged(reply: Reply, url: str, realm: Realm) -> Asked:
     return said(reply, url)
 
 
-def _refused(reply: Reply) -> Asked:
+def _refused(reply: Reply, url: str) -> Asked:
+    remedy = _TEMPLATE if _is_of_gateway(reply, url) else _ANSWER
     renamed, real = reply.headers.get(_RENAMED), reply.headers.get(_REAL)
     facts = {"status": 401, "header": _REAL if real else _RENAMED if renamed else None}
     if not real:
@@ -70,19 +77,21 @@ def _refused(reply: Reply) -> Asked:
             )
             return Asked(failed(CHECK, said, _TEMPLATE, **facts))
         said = "It answers 401 without WWW-Authenticate, so that a host does not learn where to log in."
-        return Asked(
-            failed(CHECK, said, f"{_TEMPLATE} If a proxy stands before it, let that pass the header on.", **facts)
-        )
+        return Asked(failed(CHECK, said, remedy, **facts))
     found = challenge_of(httpx2.Response(401, headers=[(_REAL.encode(), real.encode("latin-1", "replace"))]))
     facts |= {"resource_metadata": found.metadata, "scope": " ".join(found.scopes)}
     if found == Challenge(401) and "bearer" not in real.lower():
         said = "Its WWW-Authenticate asks for something other than a bearer token, which is all that MCP knows."
-        return Asked(failed(CHECK, said, _TEMPLATE, **facts))
+        return Asked(failed(CHECK, said, remedy, **facts))
     if found.metadata is None:
         said = "Its WWW-Authenticate has no resource_metadata with a web address, where a login begins (RFC 9728 §5.1)."
-        return Asked(failed(CHECK, said, "Add resource_metadata to that header. " + _TEMPLATE, **facts), found)
+        return Asked(failed(CHECK, said, remedy, **facts), found)
     scopes = f", and asks for {' '.join(found.scopes)}" if found.scopes else ""
     return Asked(ok(CHECK, f"It wants a login, says where that begins{scopes}.", **facts), found)
+
+
+def _is_of_gateway(reply: Reply, url: str) -> bool:
+    return ".execute-api." in url or any(name in reply.headers for name in _OF_GATEWAY)
 
 
 def _answered(reply: Reply, url: str, realm: Realm) -> Asked:
@@ -129,6 +138,12 @@ def _forbidden(reply: Reply, url: str) -> Asked:
     )
 
 
+def _no_post(reply: Reply, url: str) -> Asked:
+    # RFC 9110 §15.6.2: the server does not know the method, for no resource. So says Python's http.server.
+    said = f"At {shown(url)} is no MCP server: it takes no POST (501)."
+    return _lost(reply, said, "Check the address and its port; most end in /mcp.")
+
+
 def _misdirected(reply: Reply, url: str) -> Asked:
     host = shown(url).partition("//")[2].partition("/")[0]
     return _lost(
@@ -167,4 +182,5 @@ _STATUSES: Final[Mapping[int, Callable[[Reply, str], Asked]]] = {
     405: _nothing,
     421: _misdirected,
     429: _too_many,
+    501: _no_post,
 }

@@ -1,7 +1,8 @@
 """What a check found, in words that may be shown: nothing of it can deceive a terminal, and no token is in it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from os.path import commonprefix
 from typing import Any, Final, Literal
 
 import msgspec
@@ -16,12 +17,21 @@ LONGEST: Final = 400
 """Characters of a sentence; what strangers wrote could be of any length."""
 
 _MOST_ENTRIES: Final = 50
-# A JWT, an API key of ours, and whatever stands where a bearer's token does. RFC 7519 §3, RFC 6750 §2.1
+# A JWT, keys of ours and of others that are known by how they begin, and whatever stands where a bearer's token does.
+# RFC 7519 §3, RFC 6750 §2.1
 _CREDENTIAL: Final = re.compile(
-    r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)*|tbk_[A-Za-z0-9_]{8,}|(?<=Bearer )[A-Za-z0-9._~+/=-]{16,}"
+    r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)*|tbk_[A-Za-z0-9_]{8,}|\b(?:sk-|gh[a-z]_|github_pat_|xox[a-z]-|ya29\.)"
+    r"[A-Za-z0-9._~-]{8,}|(?<=(?i:bearer) )[A-Za-z0-9._~+/=-]{16,}"
 )
-# What is so long and without a gap may be a token of any form.
-_OPAQUE: Final = re.compile(r"[A-Za-z0-9_+/=-]{40,}")
+# What is so long and without a gap may be a token of any form; with dots it may be a host's name too, but for capitals.
+_OPAQUE: Final = re.compile(
+    r"(?<![\w.~+=-])(?=[.~\w+=-]*[a-z])(?=[.~\w+=-]*[A-Z])(?=[.~\w+=-]*[0-9])[A-Za-z0-9._~+=-]{32,}"
+    r"|[A-Za-z0-9._~+=-]*[A-Za-z0-9_+=-]{40,}[A-Za-z0-9._~+/=-]*|[A-Za-z0-9_+/=-]{40,}"
+)
+SHORT: Final = 8
+"""Characters; a secret of fewer may be a part of many a word, and is looked for as a whole one."""
+_BEGINNING: Final = 12
+"""Characters, by which a secret is known that was cut off."""
 _HIDDEN: Final = "[…]"
 
 
@@ -71,7 +81,9 @@ def failed_with(check: str, fault: TollbookError, **facts: Any) -> Finding:
     happened, _, remedy = message.partition("; ") if "; " in message else message.partition(". ")
     if not remedy:
         happened, _, remedy = message.partition(": ")
-    return failed(check, _sentence(happened), _sentence(remedy) if remedy else "Mend that, and ask again.", **facts)
+    # What happened begins with the message, whose first word may be an address: its case is left as it is.
+    said = f"{happened.strip().rstrip('.')}."
+    return failed(check, said, _sentence(remedy) if remedy else "Mend that, and ask again.", **facts)
 
 
 def foreign(text: str) -> str:
@@ -83,6 +95,32 @@ def clean(text: str) -> str:
     """`text` as it may be shown."""
     whole = printable(_CREDENTIAL.sub(_HIDDEN, text[: 4 * LONGEST]))
     return whole if len(whole) <= LONGEST else f"{whole[: LONGEST - 2]} …"
+
+
+def without(finding: Finding, secrets: Collection[str]) -> Finding:
+    """`finding`, with none of `secrets` in any text of it, nor the beginning of one where a text was cut."""
+
+    def hidden(value: Any) -> Any:
+        if isinstance(value, str):
+            for secret in longest_first:
+                value = _without(value, secret)
+            return value
+        if isinstance(value, Mapping):
+            return {hidden(key): hidden(each) for key, each in value.items()}
+        return [hidden(each) for each in value] if isinstance(value, list) else value
+
+    longest_first = sorted(filter(None, secrets), key=len, reverse=True)
+    return msgspec.structs.replace(
+        finding, said=hidden(finding.said), remedy=hidden(finding.remedy), facts=hidden(finding.facts)
+    )
+
+
+def _without(text: str, secret: str) -> str:
+    if len(secret) < SHORT:
+        return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", _HIDDEN, text)
+    text, *cut_off = text.replace(secret, _HIDDEN).split(secret[:_BEGINNING])
+    left = (rest[len(commonprefix([rest, secret[_BEGINNING:]])) :] for rest in cut_off)  # noqa: RUF071 - characters
+    return "".join([text, *(_HIDDEN + each for each in left)])
 
 
 def exit_code(findings: Sequence[Finding]) -> int:

@@ -47,6 +47,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
         return f"host {self.name}"
 
 
+OURS: Final = "tollbook"
 HOSTS: Final = (
     Host(
         name="Claude",
@@ -70,7 +71,7 @@ HOSTS: Final = (
         sources=("https://github.com/microsoft/vscode/issues/268210",),
     ),
     Host(
-        name="tollbook",
+        name=OURS,
         sources=("https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization",),
     ),
 )

@@ -13,6 +13,7 @@ import msgspec
 
 from tollbook.doctor.credentials import of_aws
 from tollbook.doctor.finding import Finding, failed, ok, unknown
+from tollbook.sources.aws.delivery import delivery_of
 from tollbook.sources.aws.trouble import Trouble, translated
 from tollbook.sources.named import CLOUDWATCH, Named
 
@@ -21,6 +22,7 @@ SOURCE: Final = "source"
 GROUP: Final = "log group"
 _NEEDS: Final = "bedrock:GetModelInvocationLoggingConfiguration"
 _NEEDS_GROUP: Final = "logs:DescribeLogGroups"
+_KINDS_READ: Final = {"s3": "{}", "athena": "the table {}", "files": "{}"}
 _KINDS: Final = ("text", "image", "embedding", "video", "audio")
 
 
@@ -69,18 +71,40 @@ def judged_settings(settings: Mapping[str, Any], region: str) -> tuple[Delivery 
 
 
 def judged_sources(delivery: Delivery, read: Sequence[Named], region: str) -> Finding | None:
-    """Whether tollbook reads where Bedrock writes; None if it does, or where names do not tell."""
-    groups = [each.name for each in read if each.kind in CLOUDWATCH]
-    if len(groups) < len(read) or delivery.log_group in groups:
+    """Whether tollbook reads where Bedrock writes; None if it does."""
+    if any(_is_read(delivery, each) for each in read):
         return None
-    where = f"the log group {delivery.log_group}" if delivery.log_group else delivery.bucket
-    said = f"Bedrock writes to {where} in {region}, and tollbook would read the log group {' and '.join(groups)}."
+    where = " and ".join(_places(delivery))
     right = f"cloudwatch:{delivery.log_group}" if delivery.log_group else delivery.bucket
-    return failed(SOURCE, said, f"Name it as the source: --source {right}.")
+    remedy = f"Name it as the source: --source {right}."
+    facts = {"region": region, "log_group": delivery.log_group, "bucket": delivery.bucket}
+    tables = [each.name for each in read if each.kind == "athena"]
+    if tables and delivery.bucket:
+        said = f"Bedrock writes to {where} in {region}; whether the table {tables[0]} lies over that is not known here."
+        return unknown(SOURCE, said, f"See its LOCATION: SHOW CREATE TABLE {tables[0]}.", **facts)
+    others = " and ".join(_KINDS_READ.get(each.kind, "the log group {}").format(each.name) for each in read)
+    return failed(SOURCE, f"Bedrock writes to {where} in {region}, and tollbook would read {others}.", remedy, **facts)
 
 
-def group_in(logs: Any, source: Named, region: str) -> Finding:
-    """Whether a log group is there, for how long it keeps its records, and how they can be read."""
+def _places(delivery: Delivery) -> Sequence[str]:
+    group = f"the log group {delivery.log_group}" if delivery.log_group else ""
+    return [each for each in (group, delivery.bucket) if each]
+
+
+def _is_read(delivery: Delivery, source: Named) -> bool:
+    if source.kind in CLOUDWATCH:
+        return source.name == delivery.log_group
+    # Below the place the account and the region follow, which an address may name too.
+    return source.kind == "s3" and bool(delivery.bucket) and delivery_of(source.name).name == delivery.bucket
+
+
+def group_in(logs: Any, source: Named, region: str, *, is_written: bool, retention_days: int) -> Finding:
+    """Whether a log group is there, for how long it keeps its records, and how they can be read.
+
+    Args:
+        is_written: whether Bedrock is known to write there.
+        retention_days: of one that is made.
+    """
     name = source.name
     try:
         with translated(f"the log group {name} in {region}", _NEEDS_GROUP):
@@ -90,23 +114,30 @@ def group_in(logs: Any, source: Named, region: str) -> Finding:
     group = next((each for each in answer.get("logGroups", ()) if each.get("logGroupName") == name), None)
     if group is None:
         said = f"There is no log group {name} in {region}."
-        return failed(GROUP, said, f"Make it: aws logs create-log-group --log-group-name {name} --region {region}.")
-    return judged_group(group, source)
+        if not is_written:
+            return failed(GROUP, said, "Name the one that Bedrock writes to: its settings in the console show it.")
+        # One that is made without more keeps its records for ever.
+        remedy = (
+            f"Make it: aws logs create-log-group --region {region} --log-group-name {name} && aws logs "
+            f"put-retention-policy --region {region} --log-group-name {name} --retention-in-days {retention_days}."
+        )
+        return failed(GROUP, said, remedy)
+    return judged_group(group, source, region)
 
 
-def judged_group(group: Mapping[str, Any], source: Named) -> Finding:
+def judged_group(group: Mapping[str, Any], source: Named, region: str) -> Finding:
     """What a group of `DescribeLogGroups` means for whoever reads it."""
-    name = source.name
+    name = f"{source.name} in {region}"
     days, kind = group.get("retentionInDays"), group.get("logGroupClass", "STANDARD")
     kept = f"keeps its records for {days} days" if days else "keeps its records for ever"
-    facts = {"log_group": name, "class": kind, "retention_days": days}
+    facts = {"log_group": source.name, "region": region, "class": kind, "retention_days": days}
     if kind == "DELIVERY":  # for Lambda's own logs; no query reads it
         said = f"{name} is of the class Delivery, which nothing can query."
         return failed(GROUP, said, "Log to a group of the class Standard; a group's class cannot be changed.", **facts)
     if kind == "INFREQUENT_ACCESS":
         if source.kind == "events":
             said = f"{name} is of the class Infrequent Access, which FilterLogEvents cannot read."
-            return failed(GROUP, said, f"Name it insights:{name}.", **facts)
+            return failed(GROUP, said, f"Name it insights:{source.name}.", **facts)
         said = f"{name} {kept}; its class is Infrequent Access, which Logs Insights alone reads, at $0.005 per GB."
         return ok(GROUP, said, **facts)
     if kind != "STANDARD":

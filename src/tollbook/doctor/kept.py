@@ -13,7 +13,12 @@ BUCKET: Final = "bucket"
 # As `hosting.stores.dynamodb` writes its records.
 _KEYS: Final = {"partition": ("HASH", "S"), "key": ("RANGE", "S")}
 _EXPIRES: Final = "expires"
-_REMEDY: Final = "Run 'tollbook deploy' again, or name the right table in SESSION_STORE."
+# 'tollbook deploy' compares templates, and what was removed by hand is in both:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/drift-aware-change-sets.html
+_REMEDY: Final = (
+    "In the CloudFormation console, create a drift-aware change set of the stack, with the template that it has, and "
+    "execute it; 'tollbook deploy' does not see what was changed by hand."
+)
 
 
 def table(dynamodb: Any, name: str) -> Finding:
@@ -52,7 +57,10 @@ def judged_table(described: Mapping[str, Any], expiry: Mapping[str, Any], name: 
         )
     if expiry.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING") or expiry.get("AttributeName") != _EXPIRES:
         said = f"Records of the table {name} never go: its time to live is not on for the attribute '{_EXPIRES}'."
-        remedy = f"Switch it on for '{_EXPIRES}', or run 'tollbook deploy' again; sessions end all the same."
+        remedy = (
+            f"Switch it on: aws dynamodb update-time-to-live --table-name {name} --time-to-live-specification "
+            f"Enabled=true,AttributeName={_EXPIRES}. Sessions end all the same."
+        )
         return failed(TABLE, said, remedy, **facts)
     return ok(TABLE, f"The table {name} is there, and what has expired goes.", **facts)
 
@@ -64,8 +72,6 @@ def bucket(s3: Any, name: str) -> Finding:
             s3.head_bucket(Bucket=name)
     except Trouble as fault:
         if isinstance(fault, NoSuchPlace) or fault.code == "404":
-            return failed(
-                BUCKET, f"There is no bucket {name}.", "Run 'tollbook deploy' again, or mend TOLLBOOK_BUCKET."
-            )
+            return failed(BUCKET, f"There is no bucket {name}.", _REMEDY)
         return of_aws(BUCKET, fault, "s3:ListBucket")
     return ok(BUCKET, f"The bucket {name} is there.", bucket=name)

@@ -42,15 +42,16 @@ def simulated(iam: Any, arn: str, statements: Sequence[Statement], region: str, 
         principal = _principal(iam, arn)
         missing = [each for statement in statements for each in _missing(iam, principal, statement, region)]
     except CannotSimulate as why:
-        return unknown(CHECK, str(why), f"Compare its policies with what '{wants}' prints.", principal=arn)
-    facts = {"principal": principal, "missing": [action for action, _ in missing]}
+        said = f"For {region}: {why}"
+        return unknown(CHECK, said, f"Compare its policies with what '{wants}' prints.", principal=arn, region=region)
+    facts = {"principal": principal, "region": region, "missing": [action for action, _ in missing]}
     if missing:
         actions = list(dict.fromkeys(action for action, _ in missing))
         is_denied = any(decision == "explicitDeny" for _, decision in missing)
         how = "is denied" if is_denied else "lacks"
         remedy = "Whoever wrote that deny must take it back." if is_denied else f"Allow it what '{wants}' prints."
-        return failed(CHECK, f"{principal} {how} {', '.join(actions)}.", remedy, **facts)
-    return ok(CHECK, f"{principal} may do all that is needed.", **facts)
+        return failed(CHECK, f"{principal} {how} {', '.join(actions)} in {region}.", remedy, **facts)
+    return ok(CHECK, f"{principal} may do all that is needed in {region}.", **facts)
 
 
 def role_name(arn: str) -> str | None:

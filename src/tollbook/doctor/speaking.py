@@ -71,6 +71,7 @@ class Conversation:
         auth: puts a credential on requests; None where there is none.
         has_token: whether a credential was given or kept.
         wants_login: whether the server said so.
+        can_log_in: whether a login of ours would learn where to begin.
         patience_s: the longest silence that is borne.
     """
 
@@ -81,17 +82,19 @@ class Conversation:
         *,
         has_token: bool,
         wants_login: bool,
+        can_log_in: bool,
         elapsed: Clock,
         patience_s: float,
     ) -> None:
         self._target, self._auth, self._elapsed = target, auth, elapsed
         self._patience_s, self._longest_s = patience_s, _SPANS * patience_s
-        self._has_token, self._wants_login = has_token, wants_login
+        self._has_token, self._wants_login, self._can_log_in = has_token, wants_login, can_log_in
 
     async def findings(self) -> AsyncIterator[Finding]:
         """All of it, as it is found."""
         if self._wants_login and not self._has_token:
-            login = f"Run 'tollbook login {self._target.name}', or give a token in ACCESS_TOKEN, and ask again."
+            login = f"Run 'tollbook login {self._target.name}', or give" if self._can_log_in else "Give"
+            login += " a token in ACCESS_TOKEN, and ask again."
             yield skipped(TOKEN, "a login is needed to go on", login, needs_login=True)
             for check in (MODERN, HANDSHAKE, TOOLS, STREAMING, SESSION):
                 yield skipped(check, "a login is needed")
@@ -176,11 +179,12 @@ class Conversation:
     def _failure(self, check: str, fault: Exception) -> Finding:
         if isinstance(fault, LoginNeeded):
             if self._has_token:
+                another = f"Run 'tollbook login {self._target.name}'" if self._can_log_in else "Give another token"
                 return failed(
                     TOKEN,
                     "The server refuses the token: it has ended, is meant for another server, or lacks a scope.",
-                    f"Run 'tollbook login {self._target.name}'. If that does not help, compare OAUTH_AUDIENCE, "
-                    "OAUTH_REQUIRED_SCOPE and COGNITO_ALLOWED_CLIENT_IDS with what the token says.",
+                    f"{another}. If that does not help, compare OAUTH_AUDIENCE, OAUTH_REQUIRED_SCOPE and "
+                    "COGNITO_ALLOWED_CLIENT_IDS with what the token says.",
                 )
             login = f"Run 'tollbook login {self._target.name}', and ask again."
             return skipped(TOKEN, "a login is needed to go on", login, needs_login=True)

@@ -71,8 +71,8 @@ class SwitchOn(msgspec.Struct, frozen=True, kw_only=True):
     def steps(self) -> tuple[str, ...]:
         """What will be done, a sentence each."""
         return (
-            f"Make the log group {self.log_group} in {self.region} unless it is there, to keep records for "
-            f"{self.retention_days} days.",
+            f"Make the log group {self.log_group} in {self.region} unless it is there. If it is new, or empty and "
+            f"without a retention, have it keep records for {self.retention_days} days.",
             f"Make the role {self.role} unless it is there, by which Bedrock of this account and region may "
             "write to that group.",
             f"Have Bedrock write each call in {self.region} there: who, when, which model, how many tokens.",
@@ -132,8 +132,7 @@ def switch_on(wanted: SwitchOn, bedrock: Any, logs: Any, iam: Any, pause: Pause)
         SourceError: AWS refuses or fails; what was done so far is taken up by the next call.
     """
     _see_that_it_is_off(wanted, bedrock)
-    made = _make_group(wanted, logs)
-    yield f"The log group {wanted.log_group} {'is made' if made else 'was there'}."
+    yield _make_group(wanted, logs)
     made = _make_role(wanted, iam)
     yield f"The role {wanted.role} {'is made' if made else 'was there'}."
     _see_that_it_is_off(wanted, bedrock)
@@ -149,12 +148,30 @@ def _see_that_it_is_off(wanted: SwitchOn, bedrock: Any) -> None:
         raise AlreadyOn(f"{finding.said} It was left as it is; change it in the Bedrock console.")
 
 
-def _make_group(wanted: SwitchOn, logs: Any) -> bool:
-    with _asking(f"the log group {wanted.log_group} in {wanted.region}", "logs:CreateLogGroup"):
-        if not _made(lambda: logs.create_log_group(logGroupName=wanted.log_group), "ResourceAlreadyExistsException"):
-            return False  # how long it keeps its records was somebody's choice
-        logs.put_retention_policy(logGroupName=wanted.log_group, retentionInDays=wanted.retention_days)
-        return True
+def _make_group(wanted: SwitchOn, logs: Any) -> str:
+    """Sees to the log group, and says how it was found. A retention that it has, and records, are somebody's choice."""
+    group = wanted.log_group
+    with _asking(f"the log group {group} in {wanted.region}", "logs:CreateLogGroup"):
+        is_new = _made(lambda: logs.create_log_group(logGroupName=group), "ResourceAlreadyExistsException")
+        if not is_new and not _keeps_for_ever(logs, group):
+            return f"The log group {group} was there."
+        # Without a stream there is no record. One that is new and without a retention, a call broken off has left.
+        if not is_new and logs.describe_log_streams(logGroupName=group, limit=1)["logStreams"]:
+            return (
+                f"The log group {group} was there, and keeps its records for ever. If they are to go: aws logs "
+                f"put-retention-policy --region {wanted.region} --log-group-name {group} "
+                f"--retention-in-days {wanted.retention_days}."
+            )
+        logs.put_retention_policy(logGroupName=group, retentionInDays=wanted.retention_days)
+    if is_new:
+        return f"The log group {group} is made."
+    return f"The log group {group} was there, empty; it keeps records for {wanted.retention_days} days now."
+
+
+def _keeps_for_ever(logs: Any, name: str) -> bool:
+    # Those of longer names come behind it.
+    found = logs.describe_log_groups(logGroupNamePrefix=name, limit=1)["logGroups"]
+    return any(each["logGroupName"] == name and "retentionInDays" not in each for each in found)
 
 
 def _make_role(wanted: SwitchOn, iam: Any) -> bool:

@@ -14,6 +14,9 @@ from tollbook.deploy.trouble import DeployError, StackTrouble, tidy
 REVIEW: Final = "REVIEW_IN_PROGRESS"
 """The status of a stack that is nothing yet but a change set."""
 
+PREFIX: Final = "tollbook-"
+"""What the names of all change sets that are made here begin with."""
+
 # https://github.com/ansible-collections/amazon.aws/pull/507: mostly the one, sometimes the other
 _NO_CHANGES: Final = ("didn't contain changes", "No updates are to be performed")
 
@@ -56,14 +59,18 @@ def prepare(
 
     Args:
         parameters: all of them. What the stack has is never taken.
-        tags: of the stack, which hands them on to its resources.
+        tags: of the stack, which hands them on to its resources. Those that it has besides stay.
 
     Raises:
         StackTrouble: CloudFormation sees that it could not be done, and says why.
         DeployError: AWS refused or failed.
     """
-    is_new = formation.status(name) in ("", REVIEW)
-    token = f"tollbook-{formation.patience.clock() * 1000:.0f}"
+    present = formation.describe(name)
+    is_new = present is None or present["StackStatus"] in (GONE, REVIEW)
+    # A change set takes away the tags that it does not name:
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html
+    tags = {**tags_of(present or {}), **tags}
+    token = f"{PREFIX}{formation.patience.clock() * 1000:.0f}"
     try:
         answer = formation.ask(
             "CreateChangeSet",
@@ -81,6 +88,11 @@ def prepare(
             return None
         raise
     return _review(formation, ChangeSet(id=answer["Id"], stack=name, stack_id=answer["StackId"], is_new=is_new))
+
+
+def tags_of(found: Mapping[str, Any]) -> dict[str, str]:
+    """The tags of a stack as DescribeStacks gives it, without AWS's own, which nobody may set."""
+    return {each["Key"]: each["Value"] for each in found.get("Tags", ()) if not each["Key"].startswith("aws:")}
 
 
 def discard(formation: Formation, change_set: ChangeSet) -> None:

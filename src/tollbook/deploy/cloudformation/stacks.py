@@ -6,6 +6,7 @@ Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-cfn-
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from tollbook.deploy.cloudformation.events import Line, Tell, failures_in
 from tollbook.deploy.cloudformation.formation import GONE, Formation, name_in
 from tollbook.deploy.found import Stack
 from tollbook.deploy.patience import Patience
+from tollbook.deploy.template import bootstrap, template
 from tollbook.deploy.trouble import DeployError, StackTrouble, tidy
 
 TAG: Final = "tollbook:stack"
@@ -52,10 +54,23 @@ class Resource(msgspec.Struct, frozen=True):
     physical_id: str
 
 
+class LetGo(msgspec.Struct, frozen=True):
+    """What stacks let go without deleting it.
+
+    Attributes:
+        parameters: of each of these stacks, as they are or were in the end.
+    """
+
+    resources: tuple[Resource, ...]
+    parameters: tuple[Mapping[str, str], ...]
+
+
 class Stacks:
     """The stacks of tollbook in an account and a region.
 
-    Every method raises DeployError if AWS refuses or fails, and if a stack of that name is somebody else's.
+    Every method raises DeployError if AWS refuses or fails, and if a stack of that name is somebody else's. Where an
+    `owner` is asked for, that is the name of the server's stack: `name` is that stack itself, or else the one with its
+    images. Without one, it may be either.
     """
 
     def __init__(self, client: Any, patience: Patience) -> None:
@@ -66,31 +81,36 @@ class Stacks:
         """
         self._formation = Formation(client, patience)
 
-    def find(self, name: str) -> Stack | None:
+    def find(self, name: str, owner: str | None = None) -> Stack | None:
         """The stack as it is; None where there is none that lasts: one that never came to be is made anew.
 
         Args:
             name: or its id, by which a stack can be found that was deleted.
         """
-        found = self._ours(name)
+        found = self._ours(name, owner)
         if found is None or found["StackStatus"] in _NOTHING:
             return None
         return Stack(
             name=found["StackName"],
             status=found["StackStatus"],
-            parameters={each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", ())},
+            parameters=_parameters(found),
             outputs={each["OutputKey"]: each.get("OutputValue", "") for each in found.get("Outputs", ())},
             template=self._template(found["StackId"]),
         )
 
-    def status(self, name: str) -> str:
+    def status(self, name: str, owner: str | None = None) -> str:
         """CloudFormation's word for a stack, whatever became of it; empty where there is none.
 
         Args:
             name: or its id, by which those can be found that were deleted.
         """
-        found = self._ours(name)
+        found = self._ours(name, owner)
         return found["StackStatus"] if found else ""
+
+    def is_there(self, name: str, owner: str) -> bool:
+        """Whether there is such a stack, in whatever state; one of somebody else's is none."""
+        found = self._formation.describe(name)
+        return found is not None and found["StackStatus"] != GONE and self._is_ours(found, owner)
 
     def resources(self, name: str) -> tuple[Resource, ...]:
         """What belongs to a stack; nothing where there is none."""
@@ -102,21 +122,24 @@ class Stacks:
             for each in pages
         )
 
-    def left_behind(self, names: Sequence[str]) -> tuple[Resource, ...]:
+    def left_behind(self, names: Sequence[str], owner: str) -> LetGo:
         """What the stacks of these names let go without deleting it, in the 90 days that CloudFormation remembers: of
-        those that are there, and of those that were deleted.
+        those that are there, and of those that were deleted. Those of somebody else's are passed over.
 
         Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ListStacks.html
         """
         deleted = self._formation.pages("ListStacks", "StackSummaries", StackStatusFilter=[GONE])
         ids = [each["StackId"] for each in deleted if each["StackName"] in names]
-        ours = [each for each in ids if _is_ours(self._formation.describe(each) or {})]
-        ours += [name for name in names if self.status(name) not in ("", GONE)]
-        return tuple(
-            Resource(event.resource, event.kind, event.physical_id)
-            for each in ours
-            for event in self._formation.events(each)
-            if event.status == "DELETE_SKIPPED"
+        found = {each: self._formation.describe(each) for each in (*ids, *names)}
+        ours = {each: stack for each, stack in found.items() if stack and self._is_ours(stack, owner)}
+        return LetGo(
+            tuple(
+                Resource(event.resource, event.kind, event.physical_id)
+                for each in ours
+                for event in self._formation.events(each)
+                if event.status == "DELETE_SKIPPED"
+            ),
+            tuple(_parameters(each) for each in ours.values()),
         )
 
     def prepare(
@@ -144,7 +167,7 @@ class Stacks:
                 raise
         return self._outcome(change_set.stack_id, tell, after)
 
-    def settle(self, name: str, tell: Tell) -> Stack | None:
+    def settle(self, name: str, tell: Tell, owner: str | None = None) -> Stack | None:
         """The stack once nobody works on it: waits for what is under way, deletes what never came to be, and goes back
         where CloudFormation could not; None if nothing is left.
 
@@ -152,19 +175,19 @@ class Stacks:
             StackTrouble: what is left cannot be changed.
         """
         for _ in range(_MOST_ROUNDS):
-            found = self._ours(name)
+            found = self._ours(name, owner)
             status, stack_id = (found["StackStatus"], found["StackId"]) if found else (GONE, "")
             if status == GONE:
                 return None
             if status == REVIEW:
                 tell(Line(f"The stack '{name}' is but a change set that nobody executed: it is deleted first."))
-                self.delete(stack_id, tell)
+                self.delete(stack_id, tell, owner)
             elif status.endswith("_IN_PROGRESS"):
                 tell(Line(_AT_WORK.format(name=name, status=status)))
                 self._formation.follow(stack_id, tell)
             elif status in _NEVER_WAS:
                 tell(Line(f"The stack '{name}' never came to be, or went in part ({status}): it is deleted first."))
-                self.delete(stack_id, tell)
+                self.delete(stack_id, tell, owner)
             elif status == "UPDATE_ROLLBACK_FAILED":
                 tell(Line(f"The stack '{name}' is stuck on its way back: that is tried again first."))
                 self._go_back("ContinueUpdateRollback", stack_id, tell)
@@ -174,7 +197,7 @@ class Stacks:
             elif status == "IMPORT_ROLLBACK_FAILED":
                 break
             else:
-                return self.find(name)
+                return self.find(name, owner)
         raise StackTrouble(
             f"The stack '{name}' cannot be changed as it is ({status}): see its events in CloudFormation's console, "
             "and mend it there.",
@@ -182,7 +205,7 @@ class Stacks:
             status=status,
         )
 
-    def delete(self, name: str, tell: Tell) -> None:
+    def delete(self, name: str, tell: Tell, owner: str | None = None) -> None:
         """Deletes a stack and tells each event until it is gone; nothing is done where there is none.
 
         Args:
@@ -191,7 +214,7 @@ class Stacks:
         Raises:
             StackTrouble: it is protected, or a resource of it cannot be deleted.
         """
-        found = self._ours(name)
+        found = self._ours(name, owner)
         if found is None or found["StackStatus"] == GONE:
             return
         name, stack_id, status = found["StackName"], found["StackId"], found["StackStatus"]
@@ -256,23 +279,49 @@ class Stacks:
         found = self._formation.describe(stack_id) or {}
         return tuple(f"{tidy(reason)}." for reason in [found.get("StackStatusReason", "")] if reason)
 
-    def _ours(self, name: str) -> dict[str, Any] | None:
+    def _ours(self, name: str, owner: str | None = None) -> dict[str, Any] | None:
         """The stack as CloudFormation describes it, if it is one of tollbook's; None where there is none."""
         found = self._formation.describe(name)
-        if found is not None and not _is_ours(found):
-            raise StackTrouble(
-                f"The stack '{found['StackName']}' is none of tollbook's: name another one with --stack.",
-                stack=found["StackName"],
-                status=found["StackStatus"],
-            )
+        if found is not None and not self._is_ours(found, owner):
+            name, status = found["StackName"], found["StackStatus"]
+            if status == REVIEW:
+                said = (
+                    f"The stack '{name}' is but a change set of somebody else's that awaits review: execute or delete "
+                    "it in CloudFormation, or name another stack with --stack."
+                )
+            elif owner is not None and self._is_ours(found, None):
+                said = f"The stack '{name}' is not the one of tollbook's that is needed: name another one with --stack."
+            else:
+                said = f"The stack '{name}' is none of tollbook's: name another one with --stack."
+            raise StackTrouble(said, stack=name, status=status)
         return found
+
+    def _is_ours(self, found: Mapping[str, Any], owner: str | None) -> bool:
+        """Whether a stack was made here, or of the template by hand."""
+        if found["StackStatus"] == REVIEW:  # its tags come with the execution
+            sets = self._formation.pages("ListChangeSets", "Summaries", StackName=found["StackName"])
+            names = [each["ChangeSetName"] for each in sets]
+            return bool(names) and all(name.startswith(change_sets.PREFIX) for name in names)
+        name, tags = found["StackName"], change_sets.tags_of(found)
+        owners = (owner,) if owner is not None else (name, name.removesuffix("-bootstrap"))
+        return any(
+            tags.get(TAG) == each
+            or found.get("Description") == _description(template() if name == each else bootstrap())
+            for each in owners
+        )
 
     def _template(self, stack_id: str) -> str:
         body = self._formation.ask("GetTemplate", StackName=stack_id, TemplateStage="Original").get("TemplateBody", "")
         return body if isinstance(body, str) else json.dumps(body)  # boto3 reads JSON
 
 
-def _is_ours(found: Mapping[str, Any]) -> bool:
-    """Whether a stack was made here, or of the template by hand; one in review has nothing that could tell."""
-    is_tagged = any(each["Key"] == TAG for each in found.get("Tags", ()))
-    return is_tagged or "tollbook" in found.get("Description", "") or found.get("StackStatus") == REVIEW
+def _parameters(found: Mapping[str, Any]) -> dict[str, str]:
+    return {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", ())}
+
+
+def _description(text: str) -> str:
+    """What a template of ours says of itself, in a line."""
+    found = re.search(r"^Description: (.+)$", text, re.MULTILINE)
+    if found is None:
+        raise ValueError("the template has no description")
+    return found[1]

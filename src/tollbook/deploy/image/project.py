@@ -41,21 +41,37 @@ _NEEDLESS: Final = (
 _SECRET: Final = (
     "**/.env",
     "**/.env.*",
+    "**/.envrc",
     "**/.aws",
     "**/.ssh",
+    "**/.kube",
     "**/.netrc",
+    "**/.npmrc",
+    "**/.pgpass",
     "**/.pypirc",
     "**/.git-credentials",
+    "**/.docker/config.json",
     "**/.dockerconfigjson",
+    "**/credentials.json",
+    "**/application_default_credentials.json",
+    "**/secrets.json",
+    "**/secrets.toml",
+    "**/secrets.yaml",
+    "**/secrets.yml",
+    "**/*.tfstate",
+    "**/*.tfstate.*",
     "**/*.pem",
     "**/*.key",
     "**/*.p12",
     "**/*.pfx",
+    "**/*.jks",
     "**/id_rsa",
+    "**/id_dsa",
     "**/id_ecdsa",
     "**/id_ed25519",
 )
-"""What may hold secrets. `!NAME` in the project's .dockerignore brings one in all the same."""
+"""What may hold secrets, in capitals or not. A line of the project's .dockerignore that names the very file, such as
+`!tls/ca.pem`, brings it in all the same; one that names a folder, or has a wildcard in its last part, does not."""
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,10 +126,12 @@ def _check_server(server: str, folder: Path) -> None:
 def _files(folder: Path, left_out: list[str]) -> Iterator[tuple[str, Path]]:
     """The files that go into the image, by name; names that may be of secrets are added to `left_out` instead.
 
-    A link counts as what it leads to, within `folder` alone.
+    A link counts as what it leads to, within `folder` alone; it is a secret if one of the two is called so.
     """
     needless = [_Rule(pattern) for pattern in _NEEDLESS]
-    rules = [*needless, *(_Rule(pattern, may_be_secret=True) for pattern in _SECRET), *_own_rules(folder)]
+    secret = [_Rule(pattern, in_any_case=True) for pattern in _SECRET]
+    own = list(_own_rules(folder))
+    rules = [*needless, *own]
     for place, folders, names in os.walk(folder):
         here = Path(place)
         folders[:] = sorted(each for each in folders if _is_looked_into(here / each, folder, needless))
@@ -121,10 +139,14 @@ def _files(folder: Path, left_out: list[str]) -> Iterator[tuple[str, Path]]:
             path = here / each
             name = path.relative_to(folder).as_posix()
             last = next((rule for rule in reversed(rules) if rule.is_about(name)), None)
-            if last is None or last.brings_in:
-                if path.is_file() and path.resolve().is_relative_to(folder):
-                    yield name, path
-            elif last.may_be_secret:
+            meant = path.resolve()
+            if (last is not None and not last.brings_in) or not path.is_file() or not meant.is_relative_to(folder):
+                continue
+            called = {name, meant.relative_to(folder).as_posix()}
+            secrets = [one for one in called if any(rule.is_about(one) for rule in secret)]
+            if all(any(rule.brings_in_by_name(one) for rule in own) for one in secrets):
+                yield name, path
+            else:
                 left_out.append(name)
 
 
@@ -145,24 +167,52 @@ def _own_rules(folder: Path) -> Iterator["_Rule"]:
 class _Rule:
     """A line of a .dockerignore: https://docs.docker.com/build/concepts/context/#dockerignore-files"""
 
-    def __init__(self, line: str, *, may_be_secret: bool = False) -> None:
-        self.brings_in, self.may_be_secret = line.startswith("!"), may_be_secret
+    def __init__(self, line: str, *, in_any_case: bool = False) -> None:
+        self.brings_in = line.startswith("!")
         pattern = line.removeprefix("!").strip().removeprefix("./").strip("/")
-        # Whatever is in a folder that it names, it names too.
+        self._names_a_file = not set(pattern.rpartition("/")[2]) & set("*?[")
         try:
-            self._expression = re.compile(f"{_expression(pattern)}(/.*)?", re.DOTALL)
+            self._expression = re.compile(_expression(pattern), re.DOTALL | (re.IGNORECASE if in_any_case else 0))
         except re.error as fault:
             raise UsageError(f".dockerignore: '{line}' is no pattern. Mend it, or take it out.") from fault
 
     def is_about(self, name: str) -> bool:
-        return self._expression.fullmatch(name) is not None
+        """Whether it names `name` or a folder above it."""
+        return self._expression.match(name) is not None
+
+    def brings_in_by_name(self, name: str) -> bool:
+        """Whether it brings in `name`, and names that file itself without a wildcard."""
+        found = self._expression.match(name) if self.brings_in and self._names_a_file else None
+        return found is not None and found.end() == len(name)
+
+
+_WILDCARD: Final = re.compile(r"((?<![^/])\*\*/|\*\*|\*|\?|\[[^\]]*\]|\\.)")
+_ANY: Final = {"**/": "(?:.*?/)??", "**": ".*?", "*": "[^/]*?"}
 
 
 def _expression(pattern: str) -> str:
-    """As Go's `filepath.Match` has it, with `**` for any number of folders."""
-    parts = re.split(r"(\*\*/?|\*|\?|\[[^\]]*\]|\\.)", pattern)
-    meant = {"**/": "(.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "".join(
-        meant.get(part) or (part if part[:1] == "[" else re.escape(part[1:] if part[:1] == "\\" else part))
-        for part in parts
-    )
+    """As Go's `filepath.Match` has it, with `**` for any number of folders; a name may go on below what it matches.
+
+    Each wildcard takes as little as it can, together with what stands between it and the next; then it is never tried
+    again ((?>…), an atomic group). Nothing is lost by that: what follows matches after a shorter match if it does after
+    a longer one. So a pattern costs no more than its length times the square of the name's, whatever it is.
+    """
+    spans = [("", [""])]  # each begins with its **, and then goes from one * to the next
+    for part in _WILDCARD.split(pattern):
+        if part.startswith("**"):
+            spans.append((_ANY[part], [""]))
+        elif part == "*":
+            spans[-1][1].append(_ANY[part])
+        else:
+            spans[-1][1][-1] += _one(part)
+    spans[-1][1][-1] += r"(?=/|\Z)"
+    return "".join(f"(?>{start}{first}{''.join(f'(?>{each})' for each in rest)})" for start, (first, *rest) in spans)
+
+
+def _one(part: str) -> str:
+    """A part that stands for characters one by one."""
+    if part == "?":
+        return "[^/]"
+    if part[:1] == "[":
+        return f"(?!/){part}" if len(part) > 1 else re.escape(part)
+    return re.escape(part[1:] if part[:1] == "\\" else part)

@@ -140,7 +140,7 @@ INVITE: Final = "inviting the first user"
 DESTROY: Final = "destroying"
 CALLS: Final[Mapping[str, tuple[str, ...]]] = {
     LOOK: (
-        *_actions("cloudformation", "DescribeStacks GetTemplate ListStackResources ListStacks"),
+        *_actions("cloudformation", "DescribeStacks GetTemplate ListChangeSets ListStackResources ListStacks"),
         "apigateway:GET",
     ),
     CHANGE: _actions(

@@ -1,10 +1,12 @@
 """What a change set will do, in words. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, Literal
 
 import msgspec
+
+from tollbook.deploy.plan.options import flag_of
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -12,7 +14,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: `make`, `change` or `remove`.
-        what: resources in words, or the name of a parameter.
+        what: resources in words, or the flag of what is said otherwise.
         before, after: of a parameter, as written; empty where it is not set.
         effect: what people notice, as a sentence; empty where they notice nothing.
     """
@@ -42,26 +44,46 @@ def between(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Cha
     """The resources that are made and removed; both by logical id, without hashes."""
     for name, kind in after.items():
         if name not in before:
-            yield Change(kind="make", what=f"{name}, {_counted(kind, 1)} of {_service(kind)}")
+            yield Change(kind="make", what=_named(name, kind))
     for name, kind in before.items():
         if name not in after:
             effect = _STAYS if kind in _KEPT else ""
-            yield Change(kind="remove", what=f"{name}, {_counted(kind, 1)} of {_service(kind)}", effect=effect)
+            yield Change(kind="remove", what=_named(name, kind), effect=effect)
 
 
 def said_otherwise(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
     """The parameters of a stack that change, in the template's order."""
-    has_domain = bool(before.get("DomainName") and before.get("DomainName") == after["DomainName"])
+    others = {name for name, value in after.items() if before.get(name, "") != value}
     for name, value in after.items():
-        if before.get(name, "") != value:
-            is_felt = not (name == "StageName" and has_domain)
+        if name in others:
             yield Change(
                 kind="change",
-                what=name,
+                what=_WORDS_OF_PLAN.get(name) or flag_of(name),
                 before=before.get(name, ""),
                 after=value,
-                effect=_EFFECTS.get(name, "") if is_felt else "",
+                effect=_effect(name, before, after, others),
             )
+
+
+def _effect(name: str, before: Mapping[str, str], after: Mapping[str, str], others: Collection[str]) -> str:
+    """What people notice of a parameter that changes, among `others`."""
+    has_domain = bool(before.get("DomainName") and before.get("DomainName") == after["DomainName"])
+    if name == "StageName" and has_domain:
+        return ""
+    if name == "AuthMethod" and not any(_EFFECTS.get(each, "").endswith(_ANEW) for each in others):
+        return f"{_EFFECTS[name]} Nobody has to log in anew."
+    if name == "CognitoAllowedClientIds" and after["OwnPool"] == "yes":
+        return "Tokens of these clients are accepted beside those of the stack's own."
+    if name == "TollbookSource" and after["RoleArn"]:
+        return "Reports are about other logs: see that the role of --role-arn may read them."
+    if name == "TollbookSource" and after[name].startswith("athena:"):
+        return "Reports are about other logs; for Athena the server's role gets nothing but what --policy-arns name."
+    return _EFFECTS.get(name, "")
+
+
+def _named(name: str, kind: str) -> str:
+    """A resource in words, with the name by which CloudFormation will tell of it."""
+    return f"{_counted(kind, 1)} of {_service(kind)} ({name})"
 
 
 def _service(kind: str) -> str:
@@ -129,14 +151,22 @@ _KEPT: Final = frozenset(
 )
 """What the template keeps, with what is in it, when the stack lets it go."""
 _STAYS: Final = "The stack lets it go; it stays as it is until 'tollbook destroy'."
-_MOVED: Final = "The URL changes: give clients the new one; all log in anew."
-_LOGINS: Final = "Logins of before count no longer: all log in anew."
+_ANEW: Final = "all log in anew."
+_MOVED: Final = f"The URL changes: give clients the new one; {_ANEW}"
+_LOGINS: Final = f"Logins of before count no longer: {_ANEW}"
+_WORDS_OF_PLAN: Final = {
+    "ApiLogRole": "API Gateway's role for logs",
+    "FunctionUrlHost": "the function URL's host",
+    "ImageUri": "the image",
+    "OwnPool": "a user pool of the stack's own",
+}
+"""What nobody says by a flag, or need not."""
 _EFFECTS: Final = {
     "FunctionName": "The function is replaced: calls that are under way end with an error.",
     "FunctionUrl": "The function URL comes or goes; one that went never comes back under its address.",
     "StageName": _MOVED,
     "DomainName": _MOVED,
-    "AuthMethod": "The gateway asks in another way, at no moment not at all; nobody has to log in anew.",
+    "AuthMethod": "The gateway asks in another way; there is no moment at which nobody asks.",
     "ApiKeys": "Programs with API keys are let in, or no longer.",
     "OwnPool": _LOGINS,
     "CallbackUrls": "Hosts whose address is not among them cannot log in.",
@@ -144,7 +174,7 @@ _EFFECTS: Final = {
     "CognitoAllowedClientIds": "Tokens of clients that are not among them are refused.",
     "OauthIssuer": _LOGINS,
     "OauthAudience": _LOGINS,
-    "OauthRequiredScope": "Tokens without it are refused: all log in anew.",
+    "OauthRequiredScope": f"Tokens without it are refused: {_ANEW}",
     "SeesAll": "Who sees whose calls changes.",
     "SeesTeam": "Who sees whose calls changes.",
     "OwnCalls": "Who sees whose calls changes.",

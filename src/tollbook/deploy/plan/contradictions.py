@@ -2,7 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from typing import Final
+from urllib.parse import urlsplit
+
+from tollbook.core.loopback import is_loopback
 
 _YES: Final = "yes"
 _LONGEST_NAME: Final = 64
@@ -26,6 +30,15 @@ def why_not_cognito(values: Mapping[str, str]) -> str:
     if ":noscope" in values["OauthClientsWithoutAud"]:
         return "it asks every token for the scope, and those of ':noscope' clients have none"
     return ""
+
+
+def is_of_pool(issuer: str, pool: str) -> bool:
+    """Whether a Cognito user pool may write itself as `issuer`.
+
+    Source: https://docs.aws.amazon.com/cognito/latest/developerguide/federation-endpoints.html
+    """
+    form = rf"https://(issuer-)?cognito-idp\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/{re.escape(pool)}"
+    return bool(pool and re.fullmatch(form, issuer))
 
 
 def contradictions(
@@ -104,8 +117,25 @@ def _login(values: Mapping[str, str], first_user: str) -> Iterator[str]:
         )
     if own and values["OauthJwksUrl"]:
         yield "--oauth-jwks-url: it is that of an issuer you bring. Give --oauth-issuer too."
+    issuer = values["OauthIssuer"]
+    if issuer and values["CognitoUserPoolId"] and not is_of_pool(issuer, values["CognitoUserPoolId"]):
+        yield (
+            f"--oauth-issuer: tokens of the pool {values['CognitoUserPoolId']} never name {issuer} as their issuer, so "
+            "that nobody would get in. Leave it out, or leave out --cognito-user-pool-id."
+        )
+    for flag, url in (("--oauth-issuer", issuer), ("--oauth-jwks-url", values["OauthJwksUrl"])):
+        if _is_out_of_reach(urlsplit(url).hostname or ""):
+            yield f"{flag}: a function of Lambda cannot reach {url}. Name an address that the Internet reaches."
     if first_user and not own:
         yield "--first-user: users are made in a pool that is made here; make this one in your own."
+
+
+def _is_out_of_reach(host: str) -> bool:
+    """Whether `host` is an address of one machine or network alone; nothing is looked up."""
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return is_loopback(host)
 
 
 def _sight(values: Mapping[str, str]) -> Iterator[str]:

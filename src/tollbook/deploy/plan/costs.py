@@ -103,6 +103,11 @@ UNKNOWN: Final = (
 )
 
 
+_OF_IMAGES: Final = frozenset({"images", "image_gb"})
+_OF_REPORTS: Final = frozenset({"bucket_reads", "bucket_writes", "result_kb"})
+"""What tollbook's own server does, and no other."""
+
+
 class Cost(msgspec.Struct, frozen=True):
     """What one service may cost.
 
@@ -124,21 +129,43 @@ class Costs(msgspec.Struct, frozen=True):
         return tuple(sum((each.dollars[at] for each in self.services), Decimal(0)) for at in range(len(CALLS)))
 
 
-def costs_of(parameters: Mapping[str, str], resources: Mapping[str, str]) -> Costs:
+def costs_of(parameters: Mapping[str, str], resources: Mapping[str, str], *, builds: bool = True) -> Costs:
     """What a stack may cost.
 
     Args:
         parameters: all of them.
         resources: types by logical id, as the template makes them.
+        builds: whether there is a repository with images of it.
     """
-    bill = _Bill(parameters, tuple(resources.values()))
+    bill = _Bill(parameters, tuple(resources.values()), keeps_images=builds)
     lines: Iterator[tuple[str, Callable[[Decimal], Decimal]]] = iter(bill.lines())
     return Costs(tuple(Cost(name, tuple(worth(Decimal(calls)) for calls in CALLS)) for name, worth in lines))
 
 
+def snapshot_a_month(parameters: Mapping[str, str]) -> Decimal:
+    """What a function's snapshot costs while nobody calls."""
+    return Decimal(parameters["MemorySize"]) / _KIB * _MONTH_S * _usd("snapshot_kept")
+
+
+def assumed(parameters: Mapping[str, str], *, builds: bool) -> Iterator[str]:
+    """What of `USE` a stack's costs are made of, in words."""
+    for name, use in USE.items():
+        if (builds or name not in _OF_IMAGES) and not (parameters["App"] and name in _OF_REPORTS):
+            words = "seconds a call" if parameters["App"] and name == "seconds" else use.what
+            yield f"{use.value:,} {words}"
+
+
+def unknown(parameters: Mapping[str, str]) -> Iterator[str]:
+    """What costs too, and cannot be known."""
+    if parameters["App"]:
+        yield "what your server itself asks of AWS and of others"
+    yield from (UNKNOWN[1:2] if parameters["App"] else UNKNOWN)
+
+
 class _Bill:
-    def __init__(self, parameters: Mapping[str, str], kinds: tuple[str, ...]) -> None:
-        self._kinds = kinds
+    def __init__(self, parameters: Mapping[str, str], kinds: tuple[str, ...], *, keeps_images: bool) -> None:
+        self._kinds, self._keeps_images = kinds, keeps_images
+        self._is_ours = not parameters["App"]
         self._gb = Decimal(parameters["MemorySize"]) / _KIB
         self._processor = parameters["Architecture"]
         self._ready = Decimal(parameters["ProvisionedConcurrency"])
@@ -155,12 +182,14 @@ class _Bill:
                 _million("table_writes", calls * _use("writes")) + _million("table_reads", calls * _use("reads"))
             ),
         )
-        yield "S3", self._bucket
+        if self._is_ours:
+            yield "S3", self._bucket
         yield "CloudWatch", self._watch
         if "AWS::Cognito::UserPool" in self._kinds:
             yield "Cognito", lambda calls: _usd("users") * (calls / _use("calls_of_one"))
         yield "Secrets Manager", lambda _: _usd("secrets") * self._kinds.count("AWS::SecretsManager::Secret")
-        yield "ECR", lambda _: _usd("image_gb") * _use("images") * _use("image_gb")
+        if self._keeps_images:
+            yield "ECR", lambda _: _usd("image_gb") * _use("images") * _use("image_gb")
 
     def _function(self, calls: Decimal) -> Decimal:
         requests = calls * _use("requests")

@@ -1,10 +1,11 @@
 """The value of every parameter: of what is said, of what the stack has, and of what is decided here. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from tollbook.deploy.plan.contradictions import why_not_cognito
+from tollbook.deploy.plan.contradictions import is_of_pool, why_not_cognito
 from tollbook.deploy.plan.limits import reserved_in
 from tollbook.deploy.plan.options import YES
 
@@ -46,9 +47,11 @@ def decided(
             values.update(OWN_SIGHT)
         values["LoginPrefix"] = values["LoginPrefix"] or _prefix(stack, account)
     has_none = not has_api_log_role and values["AccessLogs"] == YES
-    values["ApiLogRole"] = YES if has_none or present.get("ApiLogRole") == YES else "no"
+    # One that was made stays; one that somebody else has made since is left alone.
+    has_ours = (present.get("ApiLogRole"), present.get("AccessLogs"), values["AccessLogs"]) == (YES, YES, YES)
+    values["ApiLogRole"] = YES if has_none or has_ours else "no"
     values["FunctionUrlHost"] = urlsplit(function_url).hostname or "" if values["FunctionUrl"] == YES else ""
-    values["AuthMethod"], why = _gateway(given, values, present)
+    values["AuthMethod"], why = _gateway(given, values, {**usual, **present} if present else {})
     return values, why
 
 
@@ -60,7 +63,7 @@ def _stale(given: Mapping[str, str], values: Mapping[str, str], present: Mapping
         stale |= {"CertificateArn", "HostedZoneId"}
     if pool and not present.get("CognitoUserPoolId"):
         stale |= {"OauthIssuer", "OauthJwksUrl"}
-    if issuer and not present.get("OauthIssuer"):
+    if issuer and not present.get("OauthIssuer") and not is_of_pool(issuer, pool):
         stale |= {"CognitoUserPoolId", *_OF_A_POOL}
     if present.get("OwnPool") == "no" and not (pool or issuer):
         stale |= {"OauthJwksUrl", "OauthAudience", "OauthClientsWithoutAud", "OauthRequiredScope", *_OF_A_POOL}
@@ -71,14 +74,22 @@ def _stale(given: Mapping[str, str], values: Mapping[str, str], present: Mapping
 
 
 def _gateway(given: Mapping[str, str], values: Mapping[str, str], present: Mapping[str, str]) -> tuple[str, str]:
-    """Who asks at the gateway, and why he."""
+    """Who asks at the gateway, and why he.
+
+    Args:
+        present: every parameter of the stack; nothing for a new one.
+    """
     reason, said = why_not_cognito(values), given.get("AuthMethod", "")
     before = "" if "AuthMethod" in given else present.get("AuthMethod", "")
-    method = said or ("lambda" if reason else before or "oauth")
+    # The stack does not tell whether it was said: where there was a reason, that is taken to be why.
+    is_free = bool(before == "lambda" and not reason and why_not_cognito(present))
+    method = said or ("lambda" if reason else "oauth" if is_free else before or "oauth")
     if method == "oauth":
+        again = ", since nothing keeps it from that any longer" if is_free else ""
         return (
             method,
-            "At the gateway Cognito's authorizer asks for a token and its scope (oauth); the server asks again.",
+            "At the gateway Cognito's authorizer asks for a token and its scope (oauth)"
+            f"{again}; the server asks again.",
         )
     why = f"since Cognito's cannot: {reason}" if reason else "as was said" if said else "as before"
     return method, f"At the gateway tollbook's authorizer asks for a token (lambda), {why}; the server asks again."
@@ -88,5 +99,5 @@ def _prefix(stack: str, account: str) -> str:
     """Of the login pages: told apart by the account too, since those of everyone in a region share their names."""
     name = stack.lower()
     while word := reserved_in(name):
-        name = name.replace(word, "")
+        name = re.sub("-{2,}", "-", name.replace(word, ""))
     return f"{name[: _LONGEST_PREFIX - len(account) - 1].strip('-')}-{account.lower()}".strip("-")

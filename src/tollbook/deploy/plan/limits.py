@@ -93,6 +93,21 @@ _RETENTIONS: Final = (
 _PREFIX: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 yes_or_no: Final = choice("yes", "no")
+
+
+def always(text: str) -> str:
+    """Reads a switch that cannot be off."""
+    if yes_or_no(text) == "no":
+        raise ValueError("there always is an API Gateway; leave this out, as nothing else is wanted")
+    return "yes"
+
+
+def partition_of(region: str) -> str:
+    """Source: https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html"""
+    beginnings = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"}
+    return next((name for start, name in beginnings.items() if region.startswith(start)), "aws")
+
+
 # https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html; of memory and time, what the server needs to
 # start and to answer is the least, as the template has it too.
 memory: Final = whole(512, 10_240)
@@ -116,8 +131,10 @@ app: Final = _text(re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.
 api_name: Final = _text(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,127}"), "a name of up to 128 letters, digits, blanks and ._-"
 )
-# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html (StageName)
-stage_name: Final = _text(re.compile(r"[A-Za-z0-9_]{1,128}"), "a name of up to 128 letters, digits and underscores")
+# https://docs.aws.amazon.com/apigateway/latest/api/API_Stage.html (stageName)
+stage_name: Final = _text(
+    re.compile(r"[A-Za-z0-9_-]{1,128}"), "a name of up to 128 letters, digits, hyphens and underscores"
+)
 # RFC 1123 §2.1
 domain_name: Final = _text(
     re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])"),
@@ -135,5 +152,7 @@ topic_arn: Final = _text(
 )
 email: Final = _text(re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"), "an e-mail address")
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html (StackName)
-stack_name: Final = _text(re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}"), "a name of letters, digits and hyphens")
+stack_name: Final = _text(
+    re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}"), "a name of letters, digits and hyphens that begins with a letter"
+)
 region: Final = _text(re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}", re.ASCII), "a region such as eu-west-1")

@@ -5,6 +5,7 @@ new one. An empty text says that something shall not be set.
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from tollbook.deploy.plan import limits
 
 TEAM_FILE: Final = "tollbook.toml"
 _TABLE: Final = "deploy"
+_HELP: Final = f"'tollbook {_TABLE} --help'"
 _SWITCH: Final = "yes|no"
 YES: Final = "yes"
 
@@ -71,7 +73,11 @@ def given(options: Iterable[Option], flags: Mapping[str, str | None], team: Mapp
         if text is None:
             continue
         try:
+            text.encode()
             plain = _plain(text.strip(), option.setting.read) if text.strip() else ""
+        except UnicodeEncodeError:
+            problems.append(f"{option.setting.flag}: what is written there is not text in UTF-8. Type it anew.")
+            continue
         except (ValueError, UsageError) as fault:
             problems.append(f"{option.setting.flag}: {fault}")
             continue
@@ -122,13 +128,13 @@ def team_file(path: Path, options: Iterable[Option]) -> Mapping[str, str]:
     for key, value in table.items():
         option = known.get(key.replace("_", "-"))
         if option is None:
-            problems.append(f"{key}: there is no such option{_likely(key, known)}.")
+            problems.append(f"{key}: {_unknown(key, known)}.")
         elif option.name in keys:
             problems.append(f"{key}: it means the same as {keys[option.name]}; leave one of them out.")
         else:
             keys[option.name] = key
             try:
-                said[option.name] = _written(value)
+                said[option.name] = _written(value, option)
             except ValueError as fault:
                 problems.append(f"{key}: {fault}")
     if problems:
@@ -136,15 +142,20 @@ def team_file(path: Path, options: Iterable[Option]) -> Mapping[str, str]:
     return said
 
 
-def _likely(key: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(key.replace("_", "-"), list(known), n=1)
-    return f"; {near[0]} is one" if near else f"; 'tollbook {_TABLE} --help' lists them"
+def _unknown(key: str, known: Iterable[str]) -> str:
+    name = key.replace("_", "-")
+    if name in _OF_COMMAND:
+        return f"it is for the command line alone; say --{name} there"
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"there is no such option; {near[0]} is one" if near else f"there is no such option; {_HELP} lists them"
 
 
-def _written(value: object) -> str:
+def _written(value: object, option: Option) -> str:
     """A TOML value as one would type it."""
-    if isinstance(value, bool):
+    if isinstance(value, bool) and option.is_switch:
         return YES if value else "no"
+    if isinstance(value, bool):
+        raise ValueError(f"{option.setting.metavar} is wanted, and not {str(value).lower()}, which is for switches.")
     if isinstance(value, str | int | float):
         return str(value)
     if isinstance(value, list) and all(isinstance(each, str | int) and not isinstance(each, bool) for each in value):
@@ -155,6 +166,8 @@ def _written(value: object) -> str:
     raise ValueError("a text, a number, true, false or a list of texts is wanted.")
 
 
+_OF_COMMAND: Final = frozenset({"config", "dry-run", "engine", "no-check", "permissions", "project", "yes"})
+"""Flags that say how the command goes about it, and nothing of what is deployed."""
 _NEEDLESS: Final = frozenset(
     {
         # Nothing listens on Lambda, and one instance has one invocation at a time.
@@ -181,8 +194,19 @@ _NEEDLESS: Final = frozenset(
 _OTHER_FLAGS: Final = {"COGNITO_ALLOWED_CLIENT_IDS": ("--cognito-client-ids",)}
 _OTHER_NAMES: Final = {"TOLLBOOK_REGION": "default_region"}
 """`--region` is the stack's."""
-_OF_IMAGE: Final = frozenset({"TOLLBOOK_NAMES", "TOLLBOOK_PRICES"})
-"""Files, which have to be in the image."""
+_OTHER_WORDS: Final = {
+    "ALLOWED_HOSTS": "Host headers that are served beside that of the server's URL, separated by commas",
+    "COGNITO_ALLOWED_CLIENT_IDS": "the app clients whose tokens are accepted, separated by commas; needed with "
+    "--cognito-user-pool-id; where a pool is made, they come beside the client that is made in it",
+    "OAUTH_AUDIENCE": "whom a token must be meant for (default: the server's URL)",
+    "TOLLBOOK_CLOSED_DAYS": "where days that are over are kept, so that they are read once: s3://BUCKET/PREFIX or none "
+    "(default: the stack's bucket)",
+    "TOLLBOOK_NAMES": "which models opaque ids stand for: a file in an image that you bring with --image-uri",
+    "TOLLBOOK_PRICES": "rates of your own, which go before the price book's: a file in an image that you bring with "
+    "--image-uri",
+    "TOLLBOOK_REGIONS": "regions whose log groups are read, separated by commas (default: the stack's)",
+}
+"""Where a setting means something else than on one's own machine."""
 
 
 def server_options(settings: Iterable[Setting]) -> tuple[Option, ...]:
@@ -196,7 +220,7 @@ def _of_server(setting: Setting) -> Option:
         setting,
         name=_OTHER_NAMES.get(setting.variable, setting.name),
         variable=parameter,
-        what=f"{setting.what}; a file of an image of yours" if setting.variable in _OF_IMAGE else setting.what,
+        what=_OTHER_WORDS.get(setting.variable, setting.what),
         default=None,
         other_flags=(*setting.other_flags, *_OTHER_FLAGS.get(setting.variable, ())),
         other_variables=(),
@@ -207,6 +231,17 @@ def _of_server(setting: Setting) -> Option:
 def parameter_of(variable: str) -> str:
     """The template's parameter for a variable of the server: `SeesAll` for `SEES_ALL`."""
     return "".join(word.capitalize() for word in variable.split("_"))
+
+
+def flag_of(parameter: str) -> str:
+    """What one types to set a parameter of the template: `--sees-all` for `SeesAll`."""
+    ours = next((option.setting.flag for option in OPTIONS if option.parameter == parameter), "")
+    if ours:
+        return ours
+    names = {parameter_of(variable): name for variable, name in _OTHER_NAMES.items()}
+    plain = re.sub(r"^Tollbook|(Seconds|Bytes)$", "", parameter)
+    name = names.get(parameter) or re.sub(r"(?<=[a-z])(?=[A-Z])", "-", plain).lower()
+    return f"--{name.replace('_', '-')}"
 
 
 def _option(flag: str, parameter: str, metavar: str, read: Callable[[str], Any], what: str) -> Option:
@@ -236,8 +271,9 @@ FUNCTION: Final = (
         "RoleArn",
         "ARN",
         limits.role_arn,
-        "the server's role, if you bring one; 'tollbook iam server' and 'tollbook iam SOURCE' print what it needs "
-        "(default: one is made)",
+        "the server's role, if you bring one: deploy once without it, and copy the policy of the role that is made; or "
+        "put together what 'tollbook iam server --table TABLE --bucket PLACE' and 'tollbook iam SOURCE' print, with "
+        "logs:CreateLogStream and logs:PutLogEvents for the function's log group (default: one is made)",
     ),
     _option(
         "--policy-arns",
@@ -283,7 +319,7 @@ FUNCTION: Final = (
     ),
 )
 DOOR: Final = (
-    _switch("--api-gateway", "", "accepted and without effect: there always is an API Gateway"),
+    _option("--api-gateway", "", _SWITCH, limits.always, "accepted and without effect: there always is an API Gateway"),
     _option(
         "--api-name",
         "ApiName",

@@ -97,7 +97,11 @@ def permissions(
     }
     places = {service: tuple(form.format_map(names) for form in forms) for service, forms in _PLACES.items()}
     (function,) = places["lambda"]
-    places["lambda"] = tuple(f"{function}{name}" for name in functions if name)
+    # A version and an alias stand behind a function's name.
+    whole = (
+        each for name in functions if name for each in ((name,) if name.endswith(_ANY) else (name, f"{name}:{_ANY}"))
+    )
+    places["lambda"] = tuple(f"{function}{each}" for each in whole)
     passed = (*places["iam"], *filter(None, [parameters["RoleArn"]]))
     needed = tuple(sorted(set(_needed(resources, builds=builds, invites=bool(first_user)))))
     return Permissions(needed, tuple(_statements(needed, places, passed)))

@@ -1,6 +1,7 @@
 """What a deployment comes to: pure, so that it can be shown, tested and thought about before anything is done."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
@@ -12,9 +13,11 @@ from tollbook.deploy.plan.changes import Change as Change
 from tollbook.deploy.plan.changes import all_new, between, said_otherwise
 from tollbook.deploy.plan.contradictions import contradictions
 from tollbook.deploy.plan.costs import Costs, costs_of
-from tollbook.deploy.plan.decided import OWN_SIGHT, decided
+from tollbook.deploy.plan.decided import decided
 from tollbook.deploy.plan.document import defaults, hash_in, resources
-from tollbook.deploy.plan.options import YES
+from tollbook.deploy.plan.limits import partition_of
+from tollbook.deploy.plan.notes import on_what_it_does, on_what_there_is, on_what_to_do, on_who_sees_what
+from tollbook.deploy.plan.options import YES, flag_of
 from tollbook.deploy.plan.permissions import Permissions, permissions
 from tollbook.deploy.template import rendered, template
 
@@ -47,6 +50,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         changes: in the order to be shown; empty where nothing changes.
         notes: what was decided and why, a sentence each.
         resources: what there will be: types by logical id, without hashes.
+        there: what there is.
     """
 
     stack: str
@@ -58,6 +62,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
     resources: Mapping[str, str] = {}
+    there: Mapping[str, str] = {}
     first_user: str = ""
     builds: bool = True
     is_new: bool = True
@@ -66,7 +71,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def costs(self) -> Costs:
         """What it may cost a month."""
-        return costs_of(self.parameters, self.resources)
+        return costs_of(self.parameters, self.resources, builds=self.builds)
 
     @property
     def permissions(self) -> Permissions:
@@ -77,7 +82,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             account=self.account,
             partition=self.partition,
             parameters=self.parameters,
-            resources=self.resources,
+            resources={**self.there, **self.resources},
             builds=self.builds,
             first_user=self.first_user,
         )
@@ -87,7 +92,7 @@ def plan(wanted: Wanted, found: Found, policy: Policy) -> Plan:
     """What is `wanted`, where `found` is: flags go before what the stack has, and that before the template's defaults.
 
     Args:
-        policy: may raise UsageError.
+        policy: may raise UsageError, with a sentence that begins with the options it is about.
 
     Raises:
         UsageError: with every contradiction, each on a line of its own.
@@ -117,12 +122,15 @@ def plan(wanted: Wanted, found: Found, policy: Policy) -> Plan:
             first_user=wanted.first_user,
         )
     )
-    problems += _of_image(values["ImageUri"], wanted, is_known=found.is_known)
+    problems += _of_image(values, builds=wanted.builds)
+    problems += _of_letters(values)
     problems += _of_login_pages(values, running.parameters if running else {})
     try:
         statements = policy(values)
     except UsageError as fault:
-        problems += [f"--source: {fault}"]
+        problems += [str(fault)]
+    else:
+        problems += _of_policy(statements, values)
     if problems:
         raise UsageError("This cannot be deployed:", problems)
     whole = rendered(text, statements, _content(rendered(text, statements, _UNSAID), values))
@@ -131,12 +139,19 @@ def plan(wanted: Wanted, found: Found, policy: Policy) -> Plan:
         stack=wanted.stack,
         account=found.account,
         region=found.region,
-        partition=found.partition,
+        partition=found.partition if found.is_known else partition_of(found.region),
         parameters=values,
         template=whole,
         changes=tuple(_changes(whole, values, made, wanted, found)),
-        notes=(note, *_on_what_there_is(values, wanted, found), *_on_what_to_do(values, wanted)),
+        notes=(
+            *on_who_sees_what(values),
+            note,
+            *on_what_there_is(values, wanted.given, found, builds=wanted.builds),
+            *on_what_it_does(values, found.region),
+            *on_what_to_do(values, wanted.first_user),
+        ),
         resources=made,
+        there=_there(running, {}) if running else {},
         first_user=wanted.first_user,
         builds=wanted.builds,
         is_new=running is None,
@@ -154,11 +169,36 @@ def _of_login_pages(values: Mapping[str, str], present: Mapping[str, str]) -> It
         )
 
 
-def _of_image(uri: str, wanted: Wanted, *, is_known: bool) -> Iterator[str]:
-    if not uri and not wanted.builds:
+def _of_image(values: Mapping[str, str], *, builds: bool) -> Iterator[str]:
+    uri = values["ImageUri"]
+    if not uri and not builds:
         yield "--image-uri: it is missing; name the image by its digest, or let it be built."
-    if uri and "@sha256:" not in uri and is_known:
+    if uri and "@sha256:" not in uri:
         yield "--image-uri: a tag may mean another image tomorrow. Name it by its digest, as REPOSITORY@sha256:…."
+    for name in ("TollbookPrices", "TollbookNames"):
+        if builds and values[name]:
+            yield (
+                f"{flag_of(name)}: the image that is built here has no file {values[name]}. Leave it out, or bring an "
+                "image that has it with --image-uri."
+            )
+
+
+def _of_policy(statements: str, values: Mapping[str, str]) -> Iterator[str]:
+    if not values["RoleArn"] and len(statements) > _LONGEST_POLICY:
+        yield (
+            f"--source, --regions, --accounts: what may be read comes to {len(statements):,} characters of a policy, "
+            f"and a role has room for {_LONGEST_POLICY:,}. Name fewer, or bring a policy with --policy-arns."
+        )
+
+
+def _of_letters(values: Mapping[str, str]) -> Iterator[str]:
+    """What CloudFormation takes and gives back as '?', so that nobody could tell whether it is to change.
+
+    Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
+    """
+    for name, value in values.items():
+        if not value.isascii():
+            yield f"{flag_of(name)}: CloudFormation keeps ASCII alone, and '{value}' is more than that. Spell it so."
 
 
 def _content(text: str, values: Mapping[str, str]) -> str:
@@ -178,8 +218,14 @@ def _changes(
     yield from between(_there(found.stack, made), made)
     yield from said_otherwise(found.stack.parameters, values)
     if _plain(found.stack.template) != _plain(whole):
-        effect = "It comes from another version of tollbook, or lets the server read other logs."
-        yield Change(kind="change", what="the template", effect=effect)
+        yield Change(kind="change", what="the template", effect=_of_template(found.stack.template, whole))
+
+
+def _of_template(before: str, after: str) -> str:
+    """What it means that the template changes."""
+    if _STATEMENTS.sub("", _plain(before)) == _STATEMENTS.sub("", _plain(after)):
+        return "The server's role may do otherwise: what it reads is said below."
+    return "It comes from another version of tollbook."
 
 
 def _there(stack: Stack, otherwise: Mapping[str, str]) -> Mapping[str, str]:
@@ -197,35 +243,13 @@ def _plain(text: str) -> str:
     return text.replace(digits, "") if digits else text
 
 
-def _on_what_there_is(values: Mapping[str, str], wanted: Wanted, found: Found) -> Iterator[str]:
-    if not found.is_known:
-        yield "There were no credentials, so nothing of AWS was looked at: it is planned as if nothing were there."
-    if wanted.builds and not wanted.given.get("ImageUri"):
-        yield "The image is made of this installation, unless the repository has that very one."
-    if "Architecture" in wanted.given and not (wanted.builds or "ImageUri" in wanted.given):
-        yield f"The image stays the one that runs: see that it is for {values['Architecture']}."
-    if values["ApiLogRole"] == YES and not found.has_api_log_role:
-        yield "API Gateway may write no logs here yet: it gets a role for that, which holds for the account and region."
-    if values["FunctionUrl"] == YES and not values["FunctionUrlHost"]:
-        yield "The host of a function URL is known once it is there: deploying makes a second change set for it."
-
-
-def _on_what_to_do(values: Mapping[str, str], wanted: Wanted) -> Iterator[str]:
-    if values["OwnPool"] == YES:
-        who = " Those in its group finops see all calls." if values["SeesAll"] == OWN_SIGHT["SeesAll"] else ""
-        yield f"The user pool is the stack's own. Nobody can sign up: whoever administers it makes its users.{who}"
-    elif values["CognitoUserPoolId"]:
-        yield "The user pool is yours: see that its client has the callback URLs of docs/cognito.md."
-    if wanted.first_user:
-        yield f"{wanted.first_user} is invited by mail, and put into its group finops."
-    if values["DomainName"] and not values["HostedZoneId"]:
-        yield f"Let {values['DomainName']} lead to the API yourself: the output DomainTarget says where it is."
-    if values["AlarmEmail"]:
-        yield f"{values['AlarmEmail']} gets a mail of SNS, and must confirm it before alarms come."
-
-
 _OURS: Final = frozenset({"ImageUri", "OwnPool", "StageName"})
 """Parameters that every stack of ours has."""
 _FUNCTION_URL: Final = "FunctionUrl"
 _DIGITS: Final = 10
+_LONGEST_POLICY: Final = 10_240 - 1_400
+"""Characters that the policies of a role may have, but for those of what the server keeps itself:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 _UNSAID: Final = "HASH"
+_STATEMENTS: Final = re.compile(r"^ *- \{\"Sid\":.*\n", re.MULTILINE)
+"""Those of a policy that were put into the template: `tollbook.deploy.template.rendered`."""

@@ -4,34 +4,68 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from tollbook.core.text import printable
 from tollbook.deploy.plan.changes import Change
-from tollbook.deploy.plan.costs import CALLS, READ, REGION, UNKNOWN, USE, Costs
+from tollbook.deploy.plan.costs import CALLS, READ, REGION, assumed, unknown
 from tollbook.deploy.plan.permissions import Permissions
 from tollbook.deploy.plan.planning import Plan
 
 WIDTH: Final = 100
+"""Columns; more is hard to read."""
+_NARROWEST: Final = 40
 _INDENT: Final = "  "
 _LONGEST_VALUE: Final = 40
 
 
-def lines(plan: Plan) -> Iterator[str]:
+class _Long(NamedTuple):
+    """What may need several lines: `text` after `start`, and below it as far to the right."""
+
+    start: str
+    text: str
+
+
+_Lines = Iterator[str | _Long]
+
+
+def lines(plan: Plan, columns: int = WIDTH) -> Iterator[str]:
     """What `tollbook deploy --dry-run` prints, and what is shown before something new is made."""
-    yield from brief(plan)
+    return _folded(_whole(plan), columns)
+
+
+def brief(plan: Plan, columns: int = WIDTH) -> Iterator[str]:
+    """What is shown before something changes that is there."""
+    return _folded(_brief(plan), columns)
+
+
+def _folded(written: _Lines, columns: int) -> Iterator[str]:
+    for each in written:
+        if isinstance(each, str):
+            yield each
+        else:
+            yield from textwrap.wrap(
+                printable(each.text),
+                max(_NARROWEST, min(columns, WIDTH)),
+                initial_indent=each.start,
+                subsequent_indent=" " * len(each.start),
+                break_on_hyphens=False,
+            )
+
+
+def _whole(plan: Plan) -> _Lines:
+    yield from _brief(plan)
     yield ""
-    yield from _costs(plan.costs)
+    yield from _costs(plan)
     yield ""
     yield from _permissions(plan.permissions)
     yield ""
     yield "What it does not do"
     for sentence in _not_done(plan):
-        yield from _point(sentence)
+        yield _point(sentence)
 
 
-def brief(plan: Plan) -> Iterator[str]:
-    """What is shown before something changes that is there."""
+def _brief(plan: Plan) -> _Lines:
     yield f"{plan.stack} in {plan.region}, account {plan.account}: {_about(plan)}"
     if plan.changes:
         yield ""
@@ -40,30 +74,32 @@ def brief(plan: Plan) -> Iterator[str]:
     yield ""
     yield "What to know"
     for note in plan.notes:
-        yield from _point(note)
+        yield _point(note)
 
 
 def _about(plan: Plan) -> str:
     if plan.is_new:
         return "a new stack"
-    return "a change" if plan.changes else "nothing to change"
+    if plan.changes:
+        return "a change"
+    return "nothing to change, and somebody to invite" if plan.first_user else "nothing to change"
 
 
-def _made(changes: Sequence[Change]) -> Iterator[str]:
+def _made(changes: Sequence[Change]) -> _Lines:
     parts = [change.what.partition(": ") for change in changes]
     width = max(len(service) for service, _, _ in parts) + 2
     for service, _, what in parts:
-        yield from _wrapped(what, f"{_INDENT}{service:<{width}}")
+        yield _Long(f"{_INDENT}{service:<{width}}", what)
 
 
-def _changed(changes: Sequence[Change]) -> Iterator[str]:
+def _changed(changes: Sequence[Change]) -> _Lines:
     for change in changes:
         start = f"{_INDENT}{change.kind:<8}"
         said = f"{change.what}: {_value(change.before)} -> {_value(change.after)}"
         is_said = bool(change.before or change.after)
-        yield from _wrapped(said if is_said else change.what, start)
+        yield _Long(start, said if is_said else change.what)
         if change.effect:
-            yield from _wrapped(change.effect, " " * len(start))
+            yield _Long(" " * len(start), change.effect)
 
 
 def _value(text: str) -> str:
@@ -74,7 +110,8 @@ def _value(text: str) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
 
 
-def _costs(costs: Costs) -> Iterator[str]:
+def _costs(plan: Plan) -> _Lines:
+    costs = plan.costs
     titles = [f"{calls:,} calls" for calls in CALLS]
     rows = [(each.service, each.dollars) for each in costs.services]
     name = max(len(service) for service, _ in rows)
@@ -83,39 +120,30 @@ def _costs(costs: Costs) -> Iterator[str]:
     yield f"{_INDENT}{'':<{name}}{''.join(f'{title:>{width}}' for title in titles)}"
     for service, dollars in (*rows, ("in all", costs.total)):
         yield f"{_INDENT}{service:<{name}}{''.join(f'{_money(each):>{width}}' for each in dollars)}"
-    assumed = "; ".join(f"{use.value:,} {use.what}" for use in USE.values())
-    yield from _wrapped(f"Assumed: {assumed}.", _INDENT)
-    yield from _wrapped(f"Not in it: {'; '.join(UNKNOWN)}. Free tiers are left out.", _INDENT)
+    guesses = "; ".join(assumed(plan.parameters, builds=plan.builds))
+    yield _Long(_INDENT, f"Assumed: {guesses}.")
+    yield _Long(_INDENT, f"Not in it: {'; '.join(unknown(plan.parameters))}. Free tiers are left out.")
 
 
 def _money(dollars: Decimal) -> str:
     return "less than 0.01" if 0 < dollars < Decimal("0.01") else f"{dollars:,.2f}"
 
 
-def _permissions(permissions: Permissions) -> Iterator[str]:
+def _permissions(permissions: Permissions) -> _Lines:
     services = Counter(action.partition(":")[0] for action in permissions.actions)
     yield f"What whoever deploys must be allowed: {len(permissions.actions)} actions"
-    yield from _wrapped(", ".join(f"{service} {number}" for service, number in services.items()), _INDENT)
-    yield from _wrapped("'tollbook deploy --permissions' prints them as a policy.", _INDENT)
+    yield _Long(_INDENT, ", ".join(f"{service} {number}" for service, number in services.items()))
+    yield _Long(_INDENT, "The same command with --permissions prints them as a policy.")
 
 
 def _not_done(plan: Plan) -> Iterator[str]:
     others = ", and the account's role for logs of API Gateway" if plan.parameters["ApiLogRole"] == "yes" else ""
-    yield f"It touches nothing but the stacks {plan.stack} and {plan.stack}-bootstrap{others}."
-    yield "It does not switch on the logging of Bedrock: 'tollbook doctor' tells whether that is on, and how to."
+    stacks = f"stacks {plan.stack} and {plan.stack}-bootstrap" if plan.builds else f"stack {plan.stack}"
+    yield f"It touches nothing but the {stacks}{others}."
+    if not plan.parameters["App"]:
+        yield "It does not switch on the logging of Bedrock: 'tollbook doctor' tells whether that is on, and how to."
     yield "It deletes no data: table, bucket, user pool and logs outlive the stack, until 'tollbook destroy'."
 
 
-def _point(sentence: str) -> Iterator[str]:
-    return _wrapped(sentence, f"{_INDENT}- ")
-
-
-def _wrapped(text: str, start: str) -> Iterator[str]:
-    """`text` after `start`, and below it as far to the right."""
-    yield from textwrap.wrap(
-        printable(text),
-        WIDTH,
-        initial_indent=start,
-        subsequent_indent=" " * len(start),
-        break_on_hyphens=False,
-    )
+def _point(sentence: str) -> _Long:
+    return _Long(f"{_INDENT}- ", sentence)

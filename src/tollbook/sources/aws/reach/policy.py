@@ -28,7 +28,8 @@ _REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
 _LOG_GROUP: Final = re.compile(r"[A-Za-z0-9_./#-]{1,512}")
 # What means nothing to IAM. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-_BUCKET: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9!_.'()/=+@:, -]{0,512}))?")
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX: Final = re.compile(r"[A-Za-z0-9!_.'()/=+@:, -]{0,512}")
 _TABLE: Final = re.compile(r"([A-Za-z0-9_-]{1,255})\.([A-Za-z0-9_-]{1,255})")
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 _RECORDS: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
@@ -261,8 +262,21 @@ def bucket_of(place: str) -> Bucket:
     Raises:
         UsageError: it is not of that form, or has a character that IAM would take for a wildcard or a variable.
     """
-    name, prefix = _matched(_BUCKET, place, "a place in S3; write s3://BUCKET/PREFIX").groups()
-    prefix = (prefix or "").strip("/")
+    scheme, slashes, rest = place.partition("//")
+    name, _, prefix = rest.partition("/")
+    if scheme + slashes != "s3://" or not name:
+        raise UsageError(f"'{place}' is not a place in S3; write s3://BUCKET/PREFIX.")
+    if not _BUCKET.fullmatch(name):
+        raise UsageError(
+            f"'{place}' is not a place in S3: a bucket's name has 3 to 63 of a-z 0-9 . and -, and a letter or a digit "
+            f"at both ends, unlike '{name}'."
+        )
+    if not _PREFIX.fullmatch(prefix):
+        raise UsageError(
+            f"'{place}' is not a place in S3 that a policy can name: a prefix has at most 512 of A-Z a-z 0-9 blank and "
+            "!_.'()/=+@:,- here, and nothing that IAM takes for a wildcard or a variable."
+        )
+    prefix = prefix.strip("/")
     return Bucket(name, f"{prefix}/" if prefix else "")
 
 

@@ -13,7 +13,7 @@ import msgspec
 CALLS: Final = (0, 10_000, 1_000_000)
 """Calls of tools in a month, for which costs are told."""
 REGION: Final = "us-east-1"
-READ: Final = "November 2026"
+READ: Final = "2026"
 _GIB: Final = Decimal(1024**3)
 _KIB: Final = Decimal(1024)
 _MONTH_S: Final = Decimal(730 * 3600)

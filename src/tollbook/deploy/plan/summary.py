@@ -116,7 +116,7 @@ def _costs(plan: Plan) -> _Lines:
     rows = [(each.service, each.dollars) for each in costs.services]
     name = max(len(service) for service, _ in rows)
     width = max(map(len, titles)) + 3
-    yield f"What it may cost a month, in dollars at list price ({REGION}, {READ})"
+    yield f"What it may cost a month, in dollars (list prices of {REGION} known in {READ})"
     yield f"{_INDENT}{'':<{name}}{''.join(f'{title:>{width}}' for title in titles)}"
     for service, dollars in (*rows, ("in all", costs.total)):
         yield f"{_INDENT}{service:<{name}}{''.join(f'{_money(each):>{width}}' for each in dollars)}"

@@ -46,6 +46,9 @@ def check_that_somebody_can_agree(is_agreed: bool) -> None:
 
 def agrees_to_change(change_set: ChangeSet, is_agreed: bool) -> bool:
     """Shows what CloudFormation would do, and asks."""
+    if change_set.is_new:  # the plan has said what
+        show("", f"CloudFormation will make {len(change_set.changes)} resources in the new stack {change_set.stack}.")
+        return is_agreed or _says_yes()
     changes = [each for each in change_set.changes if each.action != "Dynamic"]
     width = max((len(each.name) for each in changes), default=0)
     show("", f"In the stack {change_set.stack}, CloudFormation will")

@@ -1,6 +1,8 @@
 """What a deployment's role may read, and what its function would not start with."""
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,15 +63,25 @@ def test_what_the_server_would_not_start_with_is_never_deployed() -> None:
     )
 
 
-def test_a_functions_name_makes_a_name_for_the_stack(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are no credentials of AWS."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_functions_name_makes_a_name_for_the_stack(ask: Ask) -> None:
     for function, stack in (("my_mcp_server", "my-mcp-server"), ("1mcp", "tollbook-1mcp")):
         shown = ask("deploy", "--dry-run", "--region", REGION, "--function-name", function)
         assert shown.out.startswith(f"{stack} in {REGION}, account ACCOUNT: a new stack\n"), shown.err
 
 
-def test_what_a_file_says_is_shown_before_it_is_done(ask: Ask, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+@pytest.mark.usefixtures("nobody")
+def test_what_a_file_says_is_shown_before_it_is_done(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     issuer = "https://login.example.org"
     (tmp_path / "tollbook.toml").write_text(

@@ -27,7 +27,7 @@ SWITCHES = {
 some_parameters = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in SWITCHES.items()})
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(some_parameters)
 def test_a_template_makes_what_cloudformation_would_make_of_it(said: dict[str, str]) -> None:
     said = {**said, "CognitoUserPoolId": "" if said["OwnPool"] == "yes" else "eu-west-1_AbCdEfGhI"}

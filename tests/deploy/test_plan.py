@@ -82,7 +82,7 @@ def effects(changes: tuple[Change, ...]) -> dict[str, str]:
 
 
 class TestAgain:
-    @settings(deadline=None, max_examples=60)
+    @settings(deadline=None, max_examples=25)
     @given(some_given)
     def test_planning_what_was_just_carried_out_changes_nothing(self, asked: dict[str, str]) -> None:
         first = planned(asked)
@@ -90,13 +90,13 @@ class TestAgain:
         assert again.changes == ()
         assert (again.template, again.parameters) == (first.template, first.parameters)
 
-    @settings(deadline=None, max_examples=60)
+    @settings(deadline=None, max_examples=25)
     @given(some_given, some_given)
     def test_saying_what_is_so_already_changes_nothing(self, asked: dict[str, str], others: dict[str, str]) -> None:
         first = planned({**asked, **others})
         assert planned(others, carried_out(first)).changes == ()
 
-    @settings(deadline=None, max_examples=60)
+    @settings(deadline=None, max_examples=25)
     @given(some_given, some_given)
     def test_what_is_asked_for_goes_before_what_is_there_and_the_rest_stays(
         self, before: dict[str, str], asked: dict[str, str]
@@ -107,7 +107,7 @@ class TestAgain:
         untouched = set(before) - set(asked)
         assert {name: after.parameters[name] for name in untouched} == {name: before[name] for name in untouched}
 
-    @settings(deadline=None, max_examples=30)
+    @settings(deadline=None, max_examples=15)
     @given(some_given)
     def test_the_hash_is_another_just_when_something_is(self, asked: dict[str, str]) -> None:
         plain, other = planned({}), planned(asked)

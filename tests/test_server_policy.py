@@ -28,12 +28,13 @@ from tollbook.app.aws import AwsBook
 from tollbook.app.aws_questions import AwsAsker
 from tollbook.app.aws_settings import AWS_SETTINGS, aws_settings
 from tollbook.app.settings import kept_in
+from tollbook.core.iam import Policy
 from tollbook.core.settings import read_values
 from tollbook.hosting import host
 from tollbook.hosting.auth.apikeys import ApiKeys
 from tollbook.hosting.stores.dynamodb import DynamodbStore, create_table
 from tollbook.hosting.stores.s3 import S3Blobs
-from tollbook.sources.aws.reach.policy import Policy, policy_for, server_policy
+from tollbook.sources.aws.reach.policy import policy_for, server_policy
 from tollbook.sources.named import named
 
 ACCOUNT: Final = "123456789012"

@@ -70,11 +70,11 @@ def is_needless(kind: str, action: str, *forms: str) -> bool:
 
 
 def allowed(permissions: Permissions) -> set[str]:
-    return {action for each in permissions.statements for action in each.action}
+    return {action for each in permissions.policy.statement for action in each.action}
 
 
 def policy(permissions: Permissions) -> Any:
-    return json.loads(permissions.as_json())
+    return json.loads(permissions.policy.as_json())
 
 
 @pytest.mark.parametrize("kind", sorted(OURS))
@@ -141,9 +141,9 @@ def test_each_action_says_what_needs_it_and_stands_in_the_policy_once() -> None:
     for asked in ({}, {"ApiKeys": "yes", "FunctionUrl": "yes"}, {**ISSUER, **DOMAIN}):
         permissions = planned(asked).permissions
         assert {each.of for each in permissions.needed} <= KINDS.keys() | CALLS.keys()
-        stated = [action for each in permissions.statements for action in each.action]
+        stated = [action for each in permissions.policy.statement for action in each.action]
         assert sorted(stated) == list(permissions.actions)
-        assert len({each.sid for each in permissions.statements}) == len(permissions.statements)
+        assert len({each.sid for each in permissions.policy.statement}) == len(permissions.policy.statement)
 
 
 def test_the_policy_names_what_may_be_acted_on_as_far_as_its_name_is_known() -> None:
@@ -180,7 +180,7 @@ def test_without_credentials_the_partition_is_that_of_the_region(region: str) ->
 def test_it_fits_into_the_policy_of_a_role() -> None:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: 10,240 of all inline policies
     largest = planned({**DOMAIN, "ApiKeys": "yes", "FunctionUrl": "yes", "AlarmEmail": "a@example.com"}).permissions
-    assert len(largest.compact()) < 10_240
+    assert len(largest.policy.compact()) < 10_240
 
 
 def test_what_a_change_removes_has_to_be_allowed_too() -> None:

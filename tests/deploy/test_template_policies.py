@@ -23,13 +23,14 @@ from tests.test_server_policy import GROUP, PLACE, TABLE
 from tests.test_server_policy import calls as calls
 from tollbook.app.deployed import statements_for
 from tollbook.app.settings import kept_in
+from tollbook.core.iam import Policy, Statement
 from tollbook.deploy.plan.document import defaults
 from tollbook.deploy.template import bootstrap, rendered, template
 from tollbook.hosting.auth.apikeys import ApiKeys
 from tollbook.hosting.auth.authorizer import Authorizer
 from tollbook.hosting.auth.settings import auth_settings_from
 from tollbook.hosting.stores.dynamodb import DynamodbStore, create_table
-from tollbook.sources.aws.reach.policy import Policy, Statement, policy_for, server_policy
+from tollbook.sources.aws.reach.policy import policy_for, server_policy
 
 NAMES: Final = {
     "Bucket": BUCKET,

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
-from tollbook.sources.aws.reach.policy import Policy, Statement
+from tollbook.core.iam import Policy, Statement
 
 _IAM: Final[Mapping[str, tuple[str, ...]]] = {
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html

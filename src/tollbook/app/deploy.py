@@ -104,7 +104,7 @@ def deploy(flags: Mapping[str, str | None], team: str | None, orders: Orders) ->
     )
     first = _planned(wanted, found)
     if orders.is_for_policy:
-        show(first.permissions.as_json())
+        show(first.permissions.policy.as_json())
         print(_TOO_LONG, file=sys.stderr)
         return 0
     left_out = list(_left_out(first, orders)) if first.builds and first.parameters["App"] else []

@@ -14,10 +14,11 @@ from tollbook.app.aws_settings import LOOK_UPS
 from tollbook.app.on_lambda import lambda_settings
 from tollbook.app.settings import GROUPS, SETTINGS
 from tollbook.core.errors import UsageError, why
+from tollbook.core.iam import Policy, Statement
 from tollbook.core.settings import words
 from tollbook.deploy.plan.options import OPTIONS, YES, Option, parameter_of, server_options
 from tollbook.sources.aws.reach.accounts import Accounts, read_accounts
-from tollbook.sources.aws.reach.policy import Policy, Statement, policy_for
+from tollbook.sources.aws.reach.policy import policy_for
 from tollbook.sources.named import CLOUDWATCH, USUAL, one_kind
 
 SERVER_GROUPS: Final = {title: server_options(settings) for title, settings in GROUPS.items()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from tollbook.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from tollbook.sources.aws.reach.policy import Policy
+    from tollbook.core.iam import Policy
 
 
 _SERVER: Final = "server"

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from tollbook.core.errors import TollbookError, UsageError
+from tollbook.core.iam import Statement
 from tollbook.core.settings import words
 from tollbook.deploy.cloudformation.stacks import Stacks
 from tollbook.deploy.found import Stack
@@ -17,7 +18,7 @@ from tollbook.doctor.finding import Finding, failed, failed_with, ok, skipped, u
 from tollbook.doctor.invocation_logs import Delivery
 from tollbook.doctor.switch_on import SwitchOn, switch_on
 from tollbook.sources.aws.delivery import delivery_of
-from tollbook.sources.aws.reach.policy import FORMS, Statement, bucket_of, narrowed, policy_for
+from tollbook.sources.aws.reach.policy import FORMS, bucket_of, narrowed, policy_for
 from tollbook.sources.named import CLOUDWATCH, USUAL, Named, named, one_kind
 
 STACK: Final = "stack"

@@ -12,8 +12,8 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from tollbook.core.iam import Statement
 from tollbook.doctor.finding import Finding, failed, ok, unknown
-from tollbook.sources.aws.reach.policy import Statement
 
 CHECK: Final = "permissions"
 _NEEDS: Final = "iam:SimulatePrincipalPolicy"

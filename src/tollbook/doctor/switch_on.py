@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from tollbook.core.errors import TollbookError
 from tollbook.core.settings import whole
+from tollbook.deploy.plan import limits
 from tollbook.doctor.invocation_logs import judged_settings
 from tollbook.sources.aws.trouble import Denied, translated
 from tollbook.sources.named import LOG_GROUP
@@ -25,11 +26,6 @@ WHY_NO_TEXT: Final = (
     "lost for tollbook by it; whoever wants them too can switch them on in the Bedrock console."
 )
 
-# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
-_RETENTIONS: Final = (
-    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180),
-    *(365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
-)
 _POLICY: Final = "write-invocation-logs"
 # A new role takes some seconds until every service knows it:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
@@ -115,8 +111,8 @@ def read_retention(text: str) -> int:
         ValueError: it does not take so many.
     """
     days = whole(1, 3653)(text)
-    if days not in _RETENTIONS:
-        raise ValueError(f"one of {', '.join(map(str, _RETENTIONS))} days is wanted, not '{text}'")
+    if days not in limits.RETENTIONS:
+        raise ValueError(f"one of {', '.join(map(str, limits.RETENTIONS))} days is wanted, not '{text}'")
     return days
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from tests.fakes.aws_calls import allows
 from tollbook.core.errors import UsageError
+from tollbook.core.iam import Policy
 from tollbook.sources.aws.reach.narrowing import LONGEST, check_name, session_policy
-from tollbook.sources.aws.reach.policy import Policy, policy_for
+from tollbook.sources.aws.reach.policy import policy_for
 from tollbook.sources.reading import Place
 
 ACCOUNT: Final = "111122223333"

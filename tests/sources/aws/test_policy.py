@@ -11,7 +11,8 @@ import pytest
 from tests.fakes.aws_calls import AwsCalls, allows
 from tests.fakes.moto import REGION, go_to_moto, moto_server
 from tollbook.core.errors import UsageError
-from tollbook.sources.aws.reach.policy import Policy, narrowed, policy_for, trust_policy
+from tollbook.core.iam import Policy
+from tollbook.sources.aws.reach.policy import narrowed, policy_for, trust_policy
 
 Client = Callable[[str], Any]
 

@@ -24,8 +24,8 @@ def _text(form: re.Pattern[str], wanted: str) -> Callable[[str], str]:
 
 def retention(text: str) -> int:
     """Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
-    if not (text.isascii() and text.isdigit() and int(text) in _RETENTIONS):
-        raise ValueError(f"one of {', '.join(map(str, _RETENTIONS))} is wanted, not '{text}'")
+    if not (text.isascii() and text.isdigit() and int(text) in RETENTIONS):
+        raise ValueError(f"one of {', '.join(map(str, RETENTIONS))} is wanted, not '{text}'")
     return int(text)
 
 
@@ -86,7 +86,7 @@ def callback_urls(text: str) -> tuple[str, ...]:
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _POLICY: Final = re.compile(r"arn:aws[a-z-]*:iam::(aws|\d{12}):policy/[A-Za-z0-9_+=,.@/-]{1,576}", re.ASCII)
-_RETENTIONS: Final = (
+RETENTIONS: Final = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096),
     *(1827, 2192, 2557, 2922, 3288, 3653),
 )
@@ -100,12 +100,6 @@ def always(text: str) -> str:
     if yes_or_no(text) == "no":
         raise ValueError("there always is an API Gateway; leave this out, as nothing else is wanted")
     return "yes"
-
-
-def partition_of(region: str) -> str:
-    """Source: https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html"""
-    beginnings = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"}
-    return next((name for start, name in beginnings.items() if region.startswith(start)), "aws")
 
 
 # https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html; of memory and time, what the server needs to

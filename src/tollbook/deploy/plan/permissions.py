@@ -6,10 +6,11 @@ Sources:
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
+from tollbook.core.iam import Policy, Statement
 from tollbook.deploy.plan.actions import CALLS, INVITE, KINDS, PUSH
 
 _ANY: Final = "*"
@@ -30,40 +31,16 @@ class Needed(msgspec.Struct, frozen=True, order=True):
     of: str
 
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="pascal"):
-    """A statement of an IAM policy.
-
-    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
-    """
-
-    sid: str
-    effect: Literal["Allow"]
-    action: tuple[str, ...]
-    resource: tuple[str, ...]
-    condition: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
-
-
 class Permissions(msgspec.Struct, frozen=True):
     """What is needed for one plan."""
 
     needed: tuple[Needed, ...]
-    statements: tuple[Statement, ...]
+    policy: Policy
 
     @property
     def actions(self) -> Sequence[str]:
         """Each once, in order."""
         return sorted({each.action for each in self.needed})
-
-    def as_json(self) -> str:
-        """The policy, to read."""
-        return msgspec.json.format(self.compact(), indent=2)
-
-    def compact(self) -> str:
-        """The policy in few characters: IAM counts them, and takes 6,144.
-
-        Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-        """
-        return msgspec.json.encode({"Version": "2012-10-17", "Statement": self.statements}).decode()
 
 
 def permissions(
@@ -104,7 +81,7 @@ def permissions(
     places["lambda"] = tuple(f"{function}{each}" for each in whole)
     passed = (*places["iam"], *filter(None, [parameters["RoleArn"]]))
     needed = tuple(sorted(set(_needed(resources, builds=builds, invites=bool(first_user)))))
-    return Permissions(needed, tuple(_statements(needed, places, passed)))
+    return Permissions(needed, Policy(tuple(_statements(needed, places, passed))))
 
 
 def _needed(resources: Mapping[str, str], *, builds: bool, invites: bool) -> Iterator[Needed]:

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from tollbook.core.errors import UsageError
+from tollbook.core.iam import partition_of
 from tollbook.deploy.found import Found, Stack
 from tollbook.deploy.plan.changes import Change as Change
 from tollbook.deploy.plan.changes import all_new, between, said_otherwise
@@ -15,7 +16,6 @@ from tollbook.deploy.plan.contradictions import contradictions
 from tollbook.deploy.plan.costs import Costs, costs_of
 from tollbook.deploy.plan.decided import decided
 from tollbook.deploy.plan.document import defaults, hash_in, resources
-from tollbook.deploy.plan.limits import partition_of
 from tollbook.deploy.plan.notes import on_what_it_does, on_what_there_is, on_what_to_do, on_who_sees_what
 from tollbook.deploy.plan.options import YES, flag_of
 from tollbook.deploy.plan.permissions import Permissions, permissions

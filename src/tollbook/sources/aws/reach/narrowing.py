@@ -13,9 +13,10 @@ from typing import Final
 import msgspec
 
 from tollbook.core.errors import UsageError
+from tollbook.core.iam import Policy, Statement
 from tollbook.core.text import printable
 from tollbook.sources.aws.delivery import KIND, delivery_of
-from tollbook.sources.aws.reach.policy import Policy, Statement, policy_for
+from tollbook.sources.aws.reach.policy import policy_for
 from tollbook.sources.reading import Place
 
 LONGEST: Final = 2048

@@ -12,11 +12,12 @@ Which actions take which resources is as AWS's service authorization reference h
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from tollbook.core.errors import UsageError
+from tollbook.core.iam import Policy, Statement, partition_of
 from tollbook.sources.aws.delivery import Delivery, delivery_of, is_account
 
 ANY: Final = "*"
@@ -43,41 +44,6 @@ _PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(root|(role|user)/[A
 _EXTERNAL_ID: Final = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}")
 
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="pascal"):
-    """A statement, with the names and in the order of IAM's grammar.
-
-    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
-    """
-
-    sid: str
-    effect: Literal["Allow", "Deny"]
-    principal: Mapping[str, str] = {}
-    action: tuple[str, ...]
-    resource: tuple[str, ...] = ()
-    condition: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
-
-
-class Policy(msgspec.Struct, frozen=True, rename="pascal"):
-    """A policy document."""
-
-    statement: tuple[Statement, ...]
-    version: str = "2012-10-17"
-
-    @property
-    def actions(self) -> frozenset[str]:
-        """What it allows, such as `logs:FilterLogEvents`."""
-        return frozenset(action for each in self.statement if each.effect == "Allow" for action in each.action)
-
-    def as_json(self) -> str:
-        """The document, to read."""
-        return msgspec.json.format(self.compact(), indent=2)
-
-    def compact(self) -> str:
-        """The document in few characters, as a session policy, which ends at 2,048, wants it."""
-        document = {"Version": self.version, "Statement": self.statement}
-        return msgspec.json.encode(document).decode()
-
-
 class Bucket(msgspec.Struct, frozen=True):
     """A bucket and where in it; `prefix` is empty or ends in a slash."""
 
@@ -89,17 +55,11 @@ class _Where(msgspec.Struct, frozen=True):
     region: str
     account: str
 
-    @property
-    def partition(self) -> str:
-        """Source: https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html"""
-        beginnings = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"}
-        return next((name for start, name in beginnings.items() if self.region.startswith(start)), "aws")
-
     def arn(self, service: str, resource: str) -> str:
-        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+        return f"arn:{partition_of(self.region)}:{service}:{self.region}:{self.account}:{resource}"
 
     def bucket(self, name: str) -> str:
-        return f"arn:{self.partition}:s3:::{name}"
+        return f"arn:{partition_of(self.region)}:s3:::{name}"
 
     def objects(self, bucket: str, keys: str) -> str:
         return f"{self.bucket(bucket)}/{keys}"

@@ -1,18 +1,23 @@
-"""Make the sample logs of `make demo`: two weeks of calls by invented people, in every shape that Bedrock logs.
+"""Make the sample logs: calls by invented people, the same bytes every time.
 
-python scripts/make_sample.py    # writes examples/bedrock-logs.jsonl.gz, the same bytes every time
+python scripts/make_sample.py
+
+examples/bedrock-logs.jsonl.gz    two weeks, in every shape that Bedrock logs: for `make demo`
+examples/eight-weeks.jsonl.gz     eight weeks in which things happen: for docs/answers.md and the questions of the tests
 """
 
 import gzip
 import json
 import random
 import uuid
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-SAMPLE: Final = Path(__file__).resolve().parent.parent / "examples" / "bedrock-logs.jsonl.gz"
+EXAMPLES: Final = Path(__file__).resolve().parent.parent / "examples"
+SAMPLE: Final = EXAMPLES / "bedrock-logs.jsonl.gz"
+EIGHT_WEEKS: Final = EXAMPLES / "eight-weeks.jsonl.gz"
 NOW: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAYS: Final = 14
 ACCOUNT: Final = "111122223333"
@@ -144,17 +149,99 @@ def oddities(dice: random.Random) -> Iterator[dict[str, Any]]:
     yield {key: value for key, value in nameless.items() if key != "identity"}
 
 
+class Caller(NamedTuple):
+    """Who calls which model, and what he uses up in a call.
+
+    Attributes:
+        working, weekend: calls on a day.
+        hours: of UTC, between which he calls.
+    """
+
+    arn: str
+    team: str | None
+    working: int
+    weekend: int
+    model: str
+    region: str
+    fresh: int
+    made: int
+    cached: int
+    hours: tuple[int, int] = (7, 19)
+
+
+TRIAGE: Final = Caller(f"{ROLE}/claims-triage/prod", "claims", 6, 2, f"us.{SONNET}", "us-east-1", 9_000, 2_400, 60_000)
+RAG: Final = Caller(f"{ROLE}/rag-api/i-0abc", "search", 8, 5, PROFILE, "us-east-1", 32_000, 3_200, 40_000, (0, 24))
+SUPPORT: Final = Caller(f"{ROLE}/support-bot/prod", "support", 5, 3, OPAQUE, "us-east-1", 6_000, 1_500, 90_000, (0, 24))
+REVIEW: Final = Caller(f"{ROLE}/contract-review/prod", "legal", 3, 0, f"eu.{OPUS}", "eu-west-1", 20_000, 3_000, 0)
+EVAL: Final = Caller(
+    f"{IAM}:user/ci/nightly-eval", None, 4, 4, "us.amazon.nova-pro-v1:0", "us-east-1", 140_000, 20_000, 0, (2, 4)
+)
+ANA: Final = Caller(f"{SSO}/ana@example.com", "legal", 3, 0, f"eu.{OPUS}", "eu-west-1", 12_000, 2_500, 50_000)
+BEN: Final = Caller(f"{SSO}/ben@example.com", "growth", 4, 1, f"us.{SONNET}", "us-east-1", 9_000, 2_000, 30_000)
+OTHERS: Final = (
+    Caller(CAROL, "growth", 2, 0, "openai.gpt-oss-120b-1:0", "us-west-2", 30_000, 8_000, 0),
+    Caller(f"{IAM}:user/BedrockAPIKey-a1b2", None, 1, 1, "deepseek.v3.2", "us-east-2", 20_000, 6_000, 0),
+    Caller(f"{IAM}:root", None, 0, 1, f"us.{HAIKU}", "us-east-1", 4_000, 500, 0),
+    Caller(f"{ROLE}/indexer/batch-7", "search", 3, 3, "amazon.titan-embed-text-v2:0", "us-east-1", 300_000, 0, 0),
+    Caller(f"{IAM}:user/alice", "growth", 1, 0, f"{ARN}:provisioned-model/pm9x8y7z6w5v", "us-east-1", 30_000, 4_000, 0),
+)
+
+
+def calling(day: date) -> Iterator[Caller]:
+    """Who calls on `day`, and how: the week of November 16 differs from those before it, in ways that answers find."""
+    yield TRIAGE._replace(working=10) if day >= date(2026, 11, 16) else TRIAGE  # more calls
+    yield RAG._replace(model=f"us.{SONNET}") if day >= date(2026, 11, 17) else RAG  # another model
+    yield SUPPORT._replace(fresh=95_000, cached=1_000) if day >= date(2026, 11, 18) else SUPPORT  # a lost cache
+    yield BEN._replace(fresh=27_000) if day >= date(2026, 11, 16) else BEN  # longer prompts
+    if day >= date(2026, 11, 17):
+        yield REVIEW  # new
+    if day < date(2026, 11, 13):
+        yield EVAL  # gone
+    yield ANA._replace(working=3 + 14, hours=(14, 15)) if day == date(2026, 11, 19) else ANA  # an hour that stands out
+    yield from OTHERS
+
+
+def eight_weeks(dice: random.Random) -> Iterator[dict[str, Any]]:
+    """The calls of eight weeks, a day after the other, slowly more."""
+    for back in range(7 * 8 - 1, -1, -1):
+        midnight = (NOW - timedelta(days=back)).replace(hour=0)
+        for caller in calling(midnight.date()):
+            usual = caller.weekend if midnight.weekday() >= 5 else caller.working
+            calls = usual + (dice.random() < usual * (56 - back) / 56 / 5)
+            first, last = caller.hours
+            for _ in range(calls):
+                time = midnight + timedelta(seconds=dice.randrange(first * 3600, last * 3600))
+                if time >= NOW:
+                    continue
+                spread = dice.uniform(0.7, 1.3)
+                tokens = (
+                    int(caller.fresh * spread),
+                    int(caller.made * dice.uniform(0.7, 1.3)),
+                    int(caller.cached * spread),
+                )
+                row = record(dice, time, caller.arn, caller.team, caller.model, caller.region, tokens)
+                yield failed(row) if dice.random() < 0.02 else row
+
+
+def write(path: Path, lines: Sequence[str]) -> None:
+    path.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0))
+    print(f"{len(lines)} lines in {path.name}")
+
+
+def as_lines(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """The records in order of time."""
+    return [json.dumps(row, separators=(",", ":")) for row in sorted(rows, key=lambda row: str(row["timestamp"]))]
+
+
 def main() -> None:
     dice = random.Random(7)  # noqa: S311 - figures for a demo
-    rows = [*records(dice), *oddities(dice)]
-    rows.sort(key=lambda row: str(row["timestamp"]))
-    lines = [json.dumps(row, separators=(",", ":")) for row in rows]
+    lines = as_lines([*records(dice), *oddities(dice)])
     lines.insert(0, "Permissions are correctly set for Amazon Bedrock logs.")
     lines.insert(40, lines[39])  # delivered twice
     lines.insert(90, lines[89][: len(lines[89]) // 2])  # cut off
-    SAMPLE.parent.mkdir(exist_ok=True)
-    SAMPLE.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0))
-    print(f"{len(rows)} records in {SAMPLE.relative_to(Path.cwd())}")
+    EXAMPLES.mkdir(exist_ok=True)
+    write(SAMPLE, lines)
+    write(EIGHT_WEEKS, as_lines(eight_weeks(random.Random(8))))  # noqa: S311
 
 
 if __name__ == "__main__":

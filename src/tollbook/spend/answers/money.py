@@ -1,0 +1,41 @@
+"""Money in answers: to the millionth of a dollar, so that it is the same in every form; and parts that add up."""
+
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
+from typing import Final
+
+from tollbook.spend.report import Report
+
+_MILLIONTH: Final = Decimal("0.000001")
+CENT: Final = Decimal("0.01")
+
+
+def usd(amount: Decimal | Fraction | int) -> Decimal:
+    """`amount` of dollars to the millionth; as text it never has an exponent."""
+    if isinstance(amount, Fraction):
+        amount = Decimal(round(amount * 10**6)).scaleb(-6)
+    return Decimal(amount).quantize(_MILLIONTH, ROUND_HALF_EVEN)
+
+
+def priced_usd(report: Report) -> Decimal:
+    """What the priced calls of `report` cost."""
+    return usd(sum((row.usd for row in report.rows if row.usd is not None), Decimal(0)))
+
+
+def adding_up(parts: Sequence[Decimal], to: Decimal = CENT) -> list[Decimal]:
+    """`parts` rounded to multiples of `to` in such a way that they add up to their rounded sum.
+
+    Those are rounded the other way that come nearest to it (the method of largest remainders).
+    """
+    units = [part / to for part in parts]
+    floors = [int(unit.to_integral_value("ROUND_FLOOR")) for unit in units]
+    missing = round(sum(units, Decimal(0))) - sum(floors)
+    order = sorted(range(len(parts)), key=lambda place: (floors[place] - units[place], place))
+    up = set(order[:missing])
+    return [(floor + (place in up)) * to for place, floor in enumerate(floors)]
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """Their sum; 0 of none."""
+    return sum(amounts, Decimal(0))

@@ -1,5 +1,5 @@
 # The front door. Each target sets up what it needs; a second run costs nothing.
-# A fresh machine needs python3 (3.11 or newer, with venv), make and git.
+# A fresh machine needs python3 (3.11 or newer, with venv), make and git; the tests open pages in chromium too.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 BESIDE := ministack checkov
 LOCK := $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help demo test check lint types layers conformance fuzz bench gate-bench auth-bench client-bench cloudwatch-bench start-bench loop-bench agreement soak lock prices sample clean
+.PHONY: help demo test check lint types layers conformance fuzz bench gate-bench auth-bench client-bench cloudwatch-bench start-bench loop-bench forecast-bench anomalies-bench agreement soak lock prices sample clean
 
 help:  ## says what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -62,6 +62,12 @@ start-bench: $(INSTALLED)  ## the start of the server on Lambda beside the bare 
 
 loop-bench: $(INSTALLED)  ## what a request costs through the loop on Lambda, and the memory of one that streams
 	@$(BIN)/python bench/loop.py
+
+forecast-bench: $(INSTALLED)  ## how far off forecasts are, beside other simple ways, on generated series; some seconds
+	@$(BIN)/python bench/forecast.py
+
+anomalies-bench: $(INSTALLED)  ## spikes planted in generated logs: what is found, and false alarms; some minutes
+	@$(BIN)/python bench/anomalies.py
 
 agreement: $(INSTALLED)  ## the same 50,000 records read in five ways; minutes, and some GB of memory
 	@$(BIN)/python -m tests.agreement --events 50000 --profile mixed

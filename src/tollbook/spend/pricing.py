@@ -32,6 +32,7 @@ class PricedRow(msgspec.Struct, frozen=True, gc=False):
         unpriced_calls: calls some or all of whose tokens have no price.
         unpriced_tokens: the tokens that have none.
         why: why they have none.
+        rates: what was charged by kind of token; None where `usd` is.
     """
 
     usage_row: UsageRow
@@ -42,6 +43,7 @@ class PricedRow(msgspec.Struct, frozen=True, gc=False):
     unpriced_calls: int = 0
     unpriced_tokens: int = 0
     why: str = ""
+    rates: Rates | None = None
 
 
 def priced(rows: Iterable[UsageRow], book: PriceBook, names: Mapping[str, Named]) -> Iterator[PricedRow]:
@@ -85,12 +87,12 @@ def _priced(row: UsageRow, model: Model, quote: Quote | UnknownPrice) -> PricedR
     charge = quote.rate.charge(usage, row.key.context)
     statuses = _statuses(row, quote, rates.cache_write_1h is not None)
     if not charge.unrated_tokens:
-        return PricedRow(row, model, statuses, charge.usd, charge.saving_usd)
+        return PricedRow(row, model, statuses, charge.usd, charge.saving_usd, rates=rates)
     if charge.unrated_tokens == usage.tokens:
         return PricedRow(row, model, _UNPRICED, None, None, usage.calls, usage.tokens, _NO_RATE)
     calls = _unrated_calls(usage, rates)
     statuses = (statuses | _UNPRICED) if calls < usage.calls else (statuses | _UNPRICED) - _EXACT
-    return PricedRow(row, model, statuses, charge.usd, charge.saving_usd, calls, charge.unrated_tokens, _NO_RATE)
+    return PricedRow(row, model, statuses, charge.usd, charge.saving_usd, calls, charge.unrated_tokens, _NO_RATE, rates)
 
 
 def _statuses(row: UsageRow, quote: Quote, has_hour: bool) -> frozenset[Status]:

@@ -1,7 +1,7 @@
 """The answer: rows grouped and added up, and all that could not be counted or priced beside them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, cached_property
@@ -153,15 +153,9 @@ class Report(msgspec.Struct, frozen=True, dict=True):
 
     def grouped(self, by: tuple[str, ...]) -> list[Group]:
         """The rows by the dimensions `by`, in order of time where that is among them, then of money."""
-        values_of = _values_of(by, self.query)
         sums: dict[Values, Sum] = defaultdict(Sum)
-        days: dict[int, date] = {}
-        for row in self.rows:
-            start = row.usage_row.key.start
-            day = days.get(start)
-            if day is None:
-                day = days[start] = _day(start, self.query)
-            sums[values_of(row, day)].add(row, day)
+        for row, day, values in self.valued(by):
+            sums[values].add(row, day)
         times = [place for place, name in enumerate(by) if name in ("day", "hour")]
 
         def order(group: Group) -> tuple[object, ...]:
@@ -171,6 +165,17 @@ class Report(msgspec.Struct, frozen=True, dict=True):
             return (*when, -(total.usd or 0), -total.tokens, -total.calls, names)
 
         return sorted((Group(values, total) for values, total in sums.items()), key=order)
+
+    def valued(self, by: tuple[str, ...]) -> Iterator[tuple[PricedRow, date, Values]]:
+        """Each row with its local day and its values of the dimensions `by`."""
+        values_of = _values_of(by, self.query)
+        days: dict[int, date] = {}
+        for row in self.rows:
+            start = row.usage_row.key.start
+            day = days.get(start)
+            if day is None:
+                day = days[start] = local_day(start, self.query)
+            yield row, day, values_of(row, day)
 
     @cached_property
     def days(self) -> list[date]:
@@ -220,7 +225,7 @@ def report_of(
     first, last = (time and time.astimezone(window.zone).date() for time in (counted.first, counted.last))
     if not query.sight.is_all:
         usage_rows = _seen(usage_rows, query)
-        days = [_day(row.key.start, query) for row in usage_rows]
+        days = [local_day(row.key.start, query) for row in usage_rows]
         first, last = min(days, default=None), max(days, default=None)
         counted, notes = Counted(), ()
         unread = [_SOME_UNREAD] if list(unread) else []
@@ -300,7 +305,8 @@ def _instant(time: str) -> datetime:
     return datetime.fromisoformat(time)
 
 
-def _day(start: int, query: Query) -> date:
+def local_day(start: int, query: Query) -> date:
+    """The day, in the zone of `query`, of rows that begin at `start`: see `RowKey.start`."""
     if query.by_hour:
         return datetime.fromtimestamp(start, query.window.zone).date()
     return date.fromordinal(start)

@@ -25,7 +25,7 @@ class Pattern(msgspec.Struct, frozen=True):
     def matches(self, who: str) -> bool:
         """Whether `who` is one of them, upper and lower case told apart."""
         wanted, found = _segments(self.parts), who.split("/")
-        return len(wanted) == len(found) and all(map(_fits, wanted, found))
+        return len(wanted) == len(found) and all(map(fits, wanted, found))
 
     def __str__(self) -> str:
         return "*".join(self.parts)
@@ -41,7 +41,7 @@ def _segments(parts: Sequence[str]) -> list[list[str]]:
     return segments
 
 
-def _fits(parts: Sequence[str], text: str) -> bool:
+def fits(parts: Sequence[str], text: str) -> bool:
     """Whether `text` consists of `parts`, in order, with anything in between. In a time that grows with its length."""
     first, last = parts[0], parts[-1]
     if len(parts) == 1:

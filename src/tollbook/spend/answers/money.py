@@ -36,6 +36,17 @@ def adding_up(parts: Sequence[Decimal], to: Decimal = CENT) -> list[Decimal]:
     return [(floor + (place in up)) * to for place, floor in enumerate(floors)]
 
 
+def adding_up_to(whole: Decimal, amounts: Sequence[Decimal]) -> list[Decimal]:
+    """`amounts` to the millionth of a dollar, adding up to `whole`, which is their sum but for rounding.
+
+    What is left over goes to the largest, so that nothing stays nothing.
+    """
+    found = [usd(amount) for amount in amounts]
+    largest = max(range(len(found)), key=lambda place: abs(amounts[place]))
+    found[largest] += whole - sum(found)
+    return found
+
+
 def total(amounts: Iterable[Decimal]) -> Decimal:
     """Their sum; 0 of none."""
     return sum(amounts, Decimal(0))

@@ -78,7 +78,7 @@ def as_markdown(report: Report) -> str:
         f"|{' --- |' * len(report.by)}{' ---: |' * len(_MEASURES)} --- |",
     ]
     for group in report.groups:
-        values = [_escaped(value) for value in group.values]
+        values = [escaped(value) for value in group.values]
         figures = (
             group.sum.calls,
             group.sum.errors,
@@ -91,11 +91,11 @@ def as_markdown(report: Report) -> str:
         status = ", ".join(sorted(group.sum.statuses))
         cells = [*values, *(f"{figure:,}" for figure in figures), cost(group.sum), saving, status]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", *(f"- {_escaped(line)}" for line in (*faults(report), *reasons(report), *report.notes))]
+    lines += ["", *(f"- {escaped(line)}" for line in (*faults(report), *reasons(report), *report.notes))]
     return "\n".join(lines) + "\n"
 
 
-def _escaped(value: str | None) -> str:
+def escaped(value: str | None) -> str:
     """`value` as Markdown shows it letter for letter: nothing in a log field is a link, an image or HTML."""
     text = "(none)" if value is None else printable(value)
     for char in "\\`*_[]<>|!#":

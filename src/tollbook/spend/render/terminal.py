@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tollbook.spend.pricing import Status
+from tollbook.spend.render.bars import EIGHTHS, PALETTE, QUIET, bar, sparkline
 from tollbook.spend.render.words import (
     compact,
     cost,
@@ -27,11 +28,6 @@ from tollbook.spend.render.words import (
 )
 from tollbook.spend.report import Report, Sum
 
-# Eight hues that stay apart on black and on white, and for colour-blind eyes in neighbouring places.
-_PALETTE: Final = ("#3987e5", "#1baf7a", "#eda100", "#9085e9", "#e66767", "#d55181", "#d95926", "#8a8a91")
-_QUIET: Final = "#64748b"
-_EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
-_SHARES: Final = " ▏▎▍▌▋▊▉"
 _WIDE: Final = 110  # columns from which the token figures fit
 _NARROW: Final = 30  # columns below which there is no chart
 _REASONS: Final = 5
@@ -103,10 +99,10 @@ def _print_chart(report: Report, console: Console) -> None:
     names = shown(by_model, ("model",))
     series = [
         _Series(names[group.values], colour, _columns([group.sum], spans))
-        for group, colour in zip(models, _PALETTE[: -1 if len(models) > len(_PALETTE) else None], strict=False)
+        for group, colour in zip(models, PALETTE[: -1 if len(models) > len(PALETTE) else None], strict=False)
     ]
     if others := models[len(series) :]:
-        series.append(_Series(f"{len(others)} others", _PALETTE[-1], _columns([group.sum for group in others], spans)))
+        series.append(_Series(f"{len(others)} others", PALETTE[-1], _columns([group.sum for group in others], spans)))
     for line in _chart(series, spans, room, height, console.no_color or not console.is_terminal):
         console.print(line)
     _print_legend(series, console)
@@ -160,12 +156,12 @@ def _cell(series: Sequence[_Series], column: int, row: int, unit: float) -> tupl
         return " ", ""
     largest = sorted(parts, reverse=True)[:2]
     if filled < 7.5:  # the top of the column, in the colour that fills most of it
-        return _EIGHTHS[max(1, round(filled))], largest[0][1]
+        return EIGHTHS[max(1, round(filled))], largest[0][1]
     if len(largest) == 1:
         return "█", largest[0][1]
     below, above = sorted(largest, key=parts.index)
     share = round(below[0] / (below[0] + above[0]) * 8)
-    return _EIGHTHS[min(7, max(1, share))], f"{below[1]} on {above[1]}"
+    return EIGHTHS[min(7, max(1, share))], f"{below[1]} on {above[1]}"
 
 
 def _ticks(highest: float) -> list[float]:
@@ -247,16 +243,11 @@ def _row(name: str, group: Sum, report: Report, wide: bool, trends: bool) -> lis
 
 
 def _trend(group: Sum, days: Sequence[date], room: int) -> Text:
-    columns = _columns([group], _spans(days, room))
-    highest = max(columns)
-    bars = "".join(_EIGHTHS[max(1, round(value / highest * 8))] if value > 0 else " " for value in columns)
-    return Text(bars, style=_QUIET)
+    return Text(sparkline(_columns([group], _spans(days, room))), style=QUIET)
 
 
 def _share(usd: Decimal, report: Report, wide: bool) -> Text | str:
     if not report.total.usd or not usd:
         return ""
     share, room = usd / report.total.usd, 12 if wide else 8
-    eighths = round(share * room * 8)
-    bar = "█" * (eighths // 8) + _SHARES[eighths % 8].strip()
-    return Text.assemble((f"{bar:<{room}} ", _QUIET), f"{percent(share):>6}")
+    return Text.assemble((f"{bar(share, room)} ", QUIET), f"{percent(share):>6}")

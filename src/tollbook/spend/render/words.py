@@ -1,15 +1,20 @@
 """Figures and sentences that several forms of a report share."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from tollbook.core.text import printable
 from tollbook.spend.model import label
 from tollbook.spend.pricing import Status
 from tollbook.spend.report import Group, Report, Sum, Values
+from tollbook.spend.window import days_of
+
+if TYPE_CHECKING:
+    from tollbook.spend.answers.basis import Basis
 
 NONE: Final = "(none)"
 
@@ -20,6 +25,11 @@ def dollars(amount: Decimal) -> str:
     if size >= Decimal("0.01") or not size:
         return f"{sign}${size:,.2f}"
     return f"{sign}${size:.4f}" if size >= Decimal("0.0001") else f"{sign}<$0.0001"
+
+
+def signed(amount: Decimal) -> str:
+    """`dollars`, with a plus before what is above zero: `+$1.20`."""
+    return f"{'+' if amount > 0 else ''}{dollars(amount)}"
 
 
 def cost(total: Sum) -> str:
@@ -72,13 +82,17 @@ def percent(share: Decimal) -> str:
 
 def period(report: Report) -> str:
     """`Oct 24 – Nov 22, 2026 UTC`; with times of day where the window does not consist of whole days."""
-    if report.since is None or report.until is None:
+    return stretch(report.since, report.until, report.query.window.zone)
+
+
+def stretch(since: datetime | None, until: datetime | None, zone: ZoneInfo) -> str:
+    """The same of the time from `since` to just before `until`, both aware; `no records` where one is None."""
+    if since is None or until is None:
         return "no records"
-    zone = report.query.window.zone
-    first, end = report.since.astimezone(zone), report.until.astimezone(zone)
+    first, end = since.astimezone(zone), until.astimezone(zone)
     if first.time() != end.time() or first.hour or first.minute or first.second:
         return f"{_moment(first)} – {_moment(end)} {zone.key}"
-    last = report.days[-1]
+    last = list(days_of(since, until, zone))[-1]
     start = f"{first:%b} {first.day}" + ("" if first.year == last.year else f", {first.year}")
     whole = f"{last:%b} {last.day}, {last.year}"
     return f"{whole if first.date() == last else f'{start} – {whole}'} {zone.key}"
@@ -88,7 +102,7 @@ def _moment(time: datetime) -> str:
     return f"{time:%b} {time.day}, {time.year} {time:%H:%M}"
 
 
-def faults(report: Report) -> Iterator[str]:
+def faults(report: "Report | Basis") -> Iterator[str]:
     """What could not be read, priced or counted, a line each."""
     for sentence in report.unread:
         yield f"not read: {printable(sentence)}"
@@ -107,7 +121,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def reasons(report: Report) -> Iterator[str]:
+def reasons(report: "Report | Basis") -> Iterator[str]:
     """Why something is unpriced, a line for each model and reason."""
     for entry in report.unpriced:
         size = f"{counted(entry.calls, 'request')}, {counted(entry.tokens, 'token')}"
@@ -121,6 +135,11 @@ def shown(groups: Sequence[Group], by: tuple[str, ...]) -> dict[Values, str]:
         group.values: " · ".join(names[value] for names, value in zip(columns, group.values, strict=True))
         for group in groups
     }
+
+
+def model_names(ids: Iterable[str]) -> dict[str, str]:
+    """For the ids of models side by side, the words to show: the short name where it is unique."""
+    return {model_id or "": name for model_id, name in _named(set(ids), True).items()}
 
 
 def _named(values: set[str | None], are_models: bool) -> dict[str | None, str]:

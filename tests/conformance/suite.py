@@ -14,6 +14,7 @@ import msgspec
 
 from tests.conformance.node import HERE, PACKAGES, install, node
 from tests.conformance.stack import stack
+from tests.fakes.processes import unmeasured
 
 SUITE: Final = PACKAGES / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
 REVISIONS: Final = ("2025-11-25", "2026-07-28")
@@ -165,7 +166,9 @@ def run(side: Side, words: Sequence[str], revision: str, output: Path) -> Sequen
         RuntimeError: the suite and we do not come to the same judgement; with what it printed.
     """
     asked = requirements(side, revision)
-    done = node(SUITE, [*words, "--requirements", revision, "-o", output], timeout_s=RUN_S)
+    words = [*words, "--requirements", revision, "-o", str(output)]
+    # Other tests measure the client, of which it starts one for each scenario.
+    done = node(SUITE, words, timeout_s=RUN_S, environment=unmeasured())
     scenarios = [_scenario(output, side, name, unscored) for name, unscored in asked.items()]
     conforms = all(scenario.result != "failed" for scenario in scenarios if not scenario.unscored)
     if conforms != (done.returncode == 0):

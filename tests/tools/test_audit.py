@@ -59,6 +59,10 @@ async def test_each_call_is_one_line(era: str, caplog: pytest.LogCaptureFixture)
         (ANA, "no-such-tool", {}, "own", "refused"),
         (NOBODY, "greet", {"name": "Ada"}, "none", "answered"),
         (ANA, "whoami", {}, "own", "answered"),
+        (ANA, "check_bedrock_hygiene", {"days": 14}, "own", "answered"),
+        (BOSS, "explain_bedrock_change", {}, "all", "answered"),
+        (BOSS, "explain_bedrock_change", {"until": "2026-11-20"}, "all", "refused"),
+        (NOBODY, "forecast_bedrock_spend", {}, "none", "refused"),
     ]
     for caller, tool, arguments, sight, outcome in calls:
         with calling_as(caller):

@@ -104,10 +104,24 @@ class User:
         return self.answer
 
 
-async def asked(server: Any, era: str, user: User, **arguments: Any) -> CallToolResult:
+async def asked(server: Any, era: str, user: User, tool: str = TOOL, **arguments: Any) -> CallToolResult:
     """The answer to a question whose costs `user` is asked about."""
     async with Client(server, mode=era, elicitation_callback=user) as client:
-        return await client.call_tool(TOOL, {"days": 2, **arguments})
+        return await client.call_tool(tool, {"days": 2, **arguments})
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_answers_ask_in_the_same_way_as_the_report(metered: Metered, era: str) -> None:
+    asking = {"check_bedrock_hygiene": {}, "estimate_bedrock_what_if": {"to_model": "Claude Haiku 4.5"}}
+    for tool, arguments in asking.items():
+        server, user = reading(metered.source), User(ElicitResult(action="decline"))
+        assert text_of(await asked(server, era, user, tool, **arguments)) == NOBODY_AGREED
+        assert metered.requests == []
+        user.answer = AGREED
+        result = await asked(server, era, user, tool, **arguments)
+        assert not result.is_error, text_of(result)
+        assert user.asked == [f"{DEAR_WORDS} Go on?"] * 2
+        metered.requests.clear()
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -79,7 +79,7 @@ async def test_a_fault_of_our_own_is_logged_and_the_client_learns_nothing_of_it(
 @pytest.mark.parametrize(
     ("name", "arguments", "sentence"),
     [
-        ("nothing", {}, "There is no prompt 'nothing'. There are greeting-template, spend-report."),
+        ("nothing", {}, "There is no prompt 'nothing'. There are greeting-template, spend-report, weekly-review."),
         ("greeting-template", {}, "The prompt greeting-template needs name."),
         ("spend-report", {"x": "1"}, "The prompt spend-report takes no arguments but region, model, log_group."),
     ],

@@ -1,5 +1,6 @@
 """What a client sees before it calls anything."""
 
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from mcp import Client
 from mcp_types import PromptReference, ResourceTemplateReference
 
 from tests.tools.desk import ERAS, SAMPLE, TOOL, served
+from tests.tools.eight_weeks import ANSWERS, Agrees, desk
 from tollbook import tools
 
 pytestmark = pytest.mark.anyio
@@ -18,12 +20,14 @@ pytestmark = pytest.mark.anyio
 async def test_exactly_these_are_offered(era: str) -> None:
     async with Client(served(), mode=era) as client:
         offered = (await client.list_tools()).tools
-        assert [tool.name for tool in offered] == ["greet", "multi-greet", "whoami", TOOL]
+        without_a_bill = [name for name in ANSWERS if name != "compare_with_aws_bill"]
+        assert [tool.name for tool in offered] == ["greet", "multi-greet", "whoami", TOOL, *without_a_bill]
         assert [prompt.name for prompt in (await client.list_prompts()).prompts] == [
             "greeting-template",
             "spend-report",
+            "weekly-review",
         ]
-        assert [each.name for each in (await client.list_resources()).resources] == ["greeting-resource"]
+        assert [each.name for each in (await client.list_resources()).resources] == ["dashboard", "greeting-resource"]
         templates = (await client.list_resource_templates()).resource_templates
     assert [each.uri_template for each in templates] == [
         "tollbook://reports/{id}.{format}",
@@ -113,6 +117,30 @@ async def test_the_prompt_asks_for_the_tool_with_what_was_given() -> None:
     assert whole.content.type == plain.content.type == "text"
     assert f"{TOOL} with region='us-east-1', model='sonnet', log_group_name='/a/b', days=7" in whole.content.text
     assert f"{TOOL} with days=7" in plain.content.text
+
+
+async def test_the_review_asks_for_the_tools_with_what_was_given() -> None:
+    async with Client(served()) as client:
+        given = {"principal": "rag-api", "tz": "Europe/Berlin"}
+        (whole,) = (await client.get_prompt("weekly-review", given)).messages
+        (plain,) = (await client.get_prompt("weekly-review")).messages
+        offered = {tool.name for tool in (await client.list_tools()).tools}
+    assert whole.content.type == plain.content.type == "text"
+    assert "check_bedrock_budgets each with principal='rag-api', tz='Europe/Berlin'." in whole.content.text
+    assert "check_bedrock_budgets.\n" in plain.content.text
+    assert {word.strip(".,") for word in plain.content.text.split() if "_bedrock_" in word} <= offered
+
+
+async def test_the_instructions_and_descriptions_speak_of_tools_that_there_are() -> None:
+    for biller in (None, Agrees()):
+        async with Client(desk(biller=biller)) as client:
+            offered = {tool.name: tool.description or "" for tool in (await client.list_tools()).tools}
+            assert ("compare_with_aws_bill" in offered) == (biller is not None)
+            for text in (client.instructions or "", *offered.values()):
+                assert set(re.findall(r"\b\w+_(?:bedrock|aws)_\w+", text)) <= offered.keys()
+            # What a page asks for is no matter of a model's.
+            wanted = offered.keys() - {"drill_into_bedrock_spend"}
+            assert not [name for name in wanted if name not in (client.instructions or "")]
 
 
 def test_building_a_server_leaves_logging_to_whoever_runs_it() -> None:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from tollbook.sources.aws.reach.accounts import Accounts
 
 NONE: Final = "none"
-LOOK_UPS: Final = ("names", "metrics")
+USUAL_LOOK_UPS: Final = ("names", "metrics")
+BILL: Final = "bill"
+LOOK_UPS: Final = (*USUAL_LOOK_UPS, BILL)
 
 
 class AwsSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,9 +179,9 @@ PLACES: Final = (
         variable="TOLLBOOK_LOOK_UP",
         metavar="WHAT",
         read=_look_ups,
-        what="what AWS is asked beside the logs, where allowed: the names of opaque model ids, the metrics that tell "
-        "how complete the logs are, or none",
-        default=",".join(LOOK_UPS),
+        what="what AWS is asked beside the logs, where allowed: names of opaque model ids, metrics that tell how "
+        "complete the logs are, bill (Cost Explorer, $0.01 a request; only if it is named), or none",
+        default=",".join(USUAL_LOOK_UPS),
     ),
     Setting(
         name="athena_workgroup",

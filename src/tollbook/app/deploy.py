@@ -20,7 +20,7 @@ from tollbook.app.deploy_screen import (
     show,
     tell,
 )
-from tollbook.app.deployed import EVERY_OPTION, check_settings, statements_for, with_accounts
+from tollbook.app.deployed import EVERY_OPTION, check_settings, statements_for, with_files
 from tollbook.core.errors import TollbookError, UsageError
 from tollbook.core.text import printable
 from tollbook.deploy.apply import apply
@@ -28,13 +28,13 @@ from tollbook.deploy.aws import Clients, clients
 from tollbook.deploy.cloudformation.stacks import Stacks
 from tollbook.deploy.destroy import destroy as remove
 from tollbook.deploy.destroy import what_there_is
-from tollbook.deploy.found import Found
+from tollbook.deploy.found import Found, bootstrap_of
 from tollbook.deploy.image.building import image_uri, own_image_uri
 from tollbook.deploy.image.context import tollbook_context
 from tollbook.deploy.image.engines import ENGINES, Engine, find_engine
 from tollbook.deploy.image.project import Project, project_context
 from tollbook.deploy.image.registry import Registry
-from tollbook.deploy.look import account_of, bootstrap_of, look
+from tollbook.deploy.look import account_of, look
 from tollbook.deploy.patience import Patience
 from tollbook.deploy.plan.options import PLACE, TEAM_FILE, Given, given, team_file
 from tollbook.deploy.plan.planning import Plan, Wanted, plan
@@ -98,7 +98,7 @@ def deploy(flags: Mapping[str, str | None], team: str | None, orders: Orders) ->
     found = _found(aws, name, is_dry=orders.is_dry or orders.is_for_policy)
     wanted = Wanted(
         stack=name,
-        given=with_accounts(said.parameters),
+        given=with_files(said.parameters),
         first_user=said.others.get("first_user", ""),
         builds=_builds(said, found, orders),
     )

@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from tollbook.app.aws_settings import LOOK_UPS
+from tollbook.app.aws_settings import BILL, USUAL_LOOK_UPS
+from tollbook.app.budgets import as_json, table_in
 from tollbook.app.on_lambda import lambda_settings
 from tollbook.app.settings import GROUPS, SETTINGS
 from tollbook.core.errors import UsageError, why
@@ -25,16 +26,29 @@ SERVER_GROUPS: Final = {title: server_options(settings) for title, settings in G
 """The server's own settings that a deployment may be told, by what they are about."""
 EVERY_OPTION: Final[tuple[Option, ...]] = (*OPTIONS, *chain.from_iterable(SERVER_GROUPS.values()))
 _ACCOUNTS: Final = parameter_of("TOLLBOOK_ACCOUNTS")
+_BUDGETS: Final = parameter_of("TOLLBOOK_BUDGETS")
 _OWN_ROLE: Final = "--bedrock-role-arn"
 _DEFAULTS: Final = {setting.variable: setting.default or "" for setting in SETTINGS}
 
 
-def with_accounts(parameters: Mapping[str, str]) -> Mapping[str, str]:
-    """`parameters` with the list of accounts itself, where a file on this machine holds it.
+def with_files(parameters: Mapping[str, str]) -> Mapping[str, str]:
+    """`parameters` with the list of accounts and the budgets themselves, where files on this machine hold them.
 
     Raises:
-        UsageError: the file cannot be read.
+        TollbookError: a file cannot be read, or holds none.
     """
+    return _with_budgets(_with_accounts(parameters))
+
+
+def _with_budgets(parameters: Mapping[str, str]) -> Mapping[str, str]:
+    said = parameters.get(_BUDGETS, "")
+    if not said or said.startswith("{"):
+        return parameters
+    with _about("--budgets"):
+        return {**parameters, _BUDGETS: as_json(table_in(Path(said)))}
+
+
+def _with_accounts(parameters: Mapping[str, str]) -> Mapping[str, str]:
     said = parameters.get(_ACCOUNTS, "")
     if not said or said.startswith("{"):
         return parameters
@@ -141,9 +155,11 @@ def _policies(parameters: Mapping[str, str], account: str, region: str) -> Itera
             if source.kind == "s3" and accounts.own_role is None:
                 yield policy_for(source.name)
             # Of Athena, neither the buckets nor the keys behind a table are known here: --policy-arns.
-    if set(look_ups) & set(LOOK_UPS) and accounts.own_role is None:
+    if set(look_ups) & set(USUAL_LOOK_UPS) and accounts.own_role is None:
         for each in regions:
             yield policy_for(region=each, account=account, names="names" in look_ups, metrics="metrics" in look_ups)
+    # Asked with the function's own role, whatever others it assumes.
+    yield from (policy_for(bill=True) for each in look_ups if each == BILL)
     entries = (accounts.own_role, *accounts.listed.values())
     if roles := [entry.role for entry in entries if entry is not None and entry.role]:
         with _about("--accounts"):

@@ -1,8 +1,9 @@
-"""`tollbook report`."""
+"""Reports of logs that a user names: files, or a place on AWS."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -11,15 +12,18 @@ from tollbook.app.book import content_of, price_book
 from tollbook.core.errors import SourceError, UsageError
 from tollbook.core.settings import read_values
 from tollbook.sources.files import read_files
-from tollbook.sources.named import Named
+from tollbook.sources.named import USUAL, Named, one_kind
 from tollbook.spend.model import read_names
 from tollbook.spend.query import Query
 from tollbook.spend.report import Report, report_of
 from tollbook.spend.window import Window, between, instant, last_days, zone_of
 
 Progress = Callable[[int, int], None]
+"""Is told the bytes read and the bytes in all."""
 Agree = Callable[[str], bool]
 """Is told what reading will take, and says whether to go on."""
+Read = Callable[[Query, tuple[str, ...]], Report]
+"""Answers a query, grouped by those dimensions of it."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -35,6 +39,10 @@ class Span(msgspec.Struct, frozen=True):
     def is_open(self) -> bool:
         """Whether nothing was asked for."""
         return self.days is None and self.since is None and self.until is None
+
+    def or_days(self, days: int) -> "Span":
+        """The same; the last `days` where nothing was asked for."""
+        return msgspec.structs.replace(self, days=days) if self.is_open else self
 
     def moment(self) -> datetime:
         """That from which days count back.
@@ -60,91 +68,98 @@ class Span(msgspec.Struct, frozen=True):
         return last_days(self.days, self.moment(), zone)
 
 
-def report(
-    sources: Sequence[str],
-    span: Span,
-    by: tuple[str, ...],
-    also: tuple[str, ...] = (),
-    *,
-    price_file: Path | None = None,
-    names_file: Path | None = None,
-    progress: Progress = lambda _done, _total: None,
-) -> Report:
-    """Reads `sources` and answers.
-
-    Args:
-        by: the dimensions to group by.
-        also: dimensions that a form of the report needs beside them.
-        price_file: rates that go before the book's.
-        names_file: what opaque model ids stand for.
-        progress: told the bytes read and the bytes in all.
-
-    Raises:
-        TollbookError: what was asked makes no sense, or something cannot be read.
-    """
-    query = Query(span.window(), tuple(dict.fromkeys((*by, *also))))
-    book, price_notes = price_book(price_file)
-    names = {} if names_file is None else read_names(content_of(names_file), str(names_file))
-    reading = read_files(sources, query, progress, names=names)
-    return report_of(reading.counted, query, by, book, names, (*reading.notes, *price_notes))
-
-
-class FromAws(msgspec.Struct, frozen=True):
-    """What is asked of logs on AWS besides.
+class Logs(msgspec.Struct, frozen=True, dict=True):
+    """Logs, and what goes with them.
 
     Attributes:
-        settings: as written, by the names of `AWS_SETTINGS`.
-        account: the only one that is meant; empty for all.
-        fresh: kept days are read anew.
-        agrees: without being asked.
+        sources: as written; none of them means `USUAL`.
+        price_file: rates that go before the book's.
+        names_file: what opaque model ids stand for.
+        settings: for logs on AWS, as written, by the names of `AWS_SETTINGS`.
+        account: on AWS, the only one that is meant; empty for all.
+        fresh: on AWS, kept days are read anew.
+        agrees: to whatever reading on AWS takes, without being asked.
     """
 
+    sources: Sequence[str]
+    price_file: Path | None = None
+    names_file: Path | None = None
     settings: Mapping[str, str | None] = {}
     account: str = ""
     fresh: bool = False
     agrees: bool = False
 
+    @cached_property
+    def places(self) -> tuple[Named, ...]:
+        """What the sources mean.
 
-def report_from_aws(
-    sources: Sequence[Named],
-    span: Span,
+        Raises:
+            UsageError: they mean nothing, or several kinds of it.
+        """
+        return one_kind(self.sources or [USUAL])
+
+    @property
+    def are_files(self) -> bool:
+        return self.places[0].kind == "files"
+
+
+def report(
+    logs: Logs,
+    query: Query,
     by: tuple[str, ...],
-    also: tuple[str, ...] = (),
     *,
-    given: FromAws,
     environment: Mapping[str, str],
-    price_file: Path | None = None,
-    names_file: Path | None = None,
     progress: Progress = lambda _done, _total: None,
-    agree: Agree,
+    agree: Agree = lambda _what: False,
 ) -> Report:
-    """Reads `sources`, which lie on AWS, and answers; of one day if no other stretch is asked for.
+    """Reads `logs` and answers.
 
     Args:
-        agree: asked where reading takes more than the limits allow.
+        by: the dimensions to group by, among the query's.
+        agree: asked where reading on AWS takes more than the limits allow.
 
     Raises:
-        TollbookError: as `report`, or nobody agreed.
+        TollbookError: what was asked makes no sense, something cannot be read, or nobody agreed.
     """
+    if logs.are_files:
+        if logs.account or logs.fresh:
+            raise UsageError("--account and --fresh are for logs on AWS. Of files, ask --by account.")
+        return _of_files(logs, query, by, progress)
+    return _from_aws(logs, query, by, environment, progress, agree)
+
+
+def _of_files(logs: Logs, query: Query, by: tuple[str, ...], progress: Progress) -> Report:
+    book, price_notes = price_book(logs.price_file)
+    names = {} if logs.names_file is None else read_names(content_of(logs.names_file), str(logs.names_file))
+    reading = read_files(logs.sources, query, progress, names=names)
+    return report_of(reading.counted, query, by, book, names, (*reading.notes, *price_notes))
+
+
+def _from_aws(
+    logs: Logs,
+    query: Query,
+    by: tuple[str, ...],
+    environment: Mapping[str, str],
+    progress: Progress,
+    agree: Agree,
+) -> Report:
     from tollbook.app.aws import Asked, AwsBook, estimated, is_within
     from tollbook.app.aws_settings import AWS_SETTINGS, aws_settings
     from tollbook.sources.reading import Watch
 
-    values, problems = read_values(AWS_SETTINGS, environment, given.settings)
+    values, problems = read_values(AWS_SETTINGS, environment, logs.settings)
     if problems:
         raise UsageError("The report cannot be made:", problems)
     settings = aws_settings(values, environment)
-    if given.account and not re.fullmatch(r"[0-9]{12}", given.account):
-        raise UsageError(f"--account {given.account!a} is no account. Write its twelve digits.")
-    span = msgspec.structs.replace(span, days=1) if span.is_open else span
-    book = AwsBook(sources, settings, price_file=price_file, names_file=names_file)
+    if logs.account and not re.fullmatch(r"[0-9]{12}", logs.account):
+        raise UsageError(f"--account {logs.account!a} is no account. Write its twelve digits.")
+    book = AwsBook(logs.places, settings, price_file=logs.price_file, names_file=logs.names_file)
     book.check()
-    query = Query(span.window(), tuple(dict.fromkeys((*by, *also))))
-    asked = Asked(query, account=given.account, fresh=given.fresh)
+    asked = Asked(query, account=logs.account, fresh=logs.fresh)
     watch = Watch()
     try:
         surveyed = book.survey(asked, watch)
-        if not given.agrees and not is_within(surveyed, settings.max_scan_usd, settings.max_scan_bytes):
+        if not logs.agrees and not is_within(surveyed, settings.max_scan_usd, settings.max_scan_bytes):
             what = estimated(surveyed)
             if not agree(what):
                 raise SourceError(

@@ -2,13 +2,17 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.to_thread
 from mcp.server import MCPServer
 
 from tollbook import __version__, tools
+from tollbook.app.aws_settings import BILL, AwsSettings
+from tollbook.app.book import price_book
 from tollbook.app.login import login_of
 from tollbook.app.own_server import own_server
 from tollbook.app.settings import ServerSettings
@@ -21,8 +25,10 @@ from tollbook.sources.named import CLOUDWATCH, LOG_GROUP, one_kind
 from tollbook.tools import Asker
 
 if TYPE_CHECKING:
+    from tollbook.app.aws_bill import AwsBill
     from tollbook.app.aws_questions import AwsAsker
     from tollbook.app.questions import FileAsker
+    from tollbook.spend.answers.reconcile import Bill
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -99,6 +105,9 @@ def server(settings: ServerSettings, asker: Asker, store: Store) -> MCPServer[An
         ),
         state_keys=settings.request_state_keys,
         lifespan=living,
+        budgets=settings.budgets,
+        biller=_LateBill(settings.aws) if BILL in settings.aws.look_up else None,
+        book=lambda: price_book(settings.prices)[0],
         now=lambda: settings.now or datetime.now(UTC),
         version=__version__,
     )
@@ -115,6 +124,25 @@ def asker_of(settings: ServerSettings) -> "FileAsker | AwsAsker":
     from tollbook.app.questions import FileAsker
 
     return FileAsker(settings.source, price_file=settings.prices, names_file=settings.names)
+
+
+class _LateBill:
+    """See `Biller`; with what speaks to AWS, which is imported when somebody asks for the bill."""
+
+    def __init__(self, settings: AwsSettings) -> None:
+        self._settings, self._making = settings, anyio.Lock()
+        self._bill: AwsBill | None = None
+
+    async def bill(self, since: date, until: date, account: str) -> "Bill":
+        async with self._making:
+            if self._bill is None:
+                self._bill = await anyio.to_thread.run_sync(self._made)
+        return await self._bill.bill(since, until, account)
+
+    def _made(self) -> "AwsBill":
+        from tollbook.app.aws_bill import AwsBill
+
+        return AwsBill(self._settings)
 
 
 def host_settings(settings: ServerSettings) -> HostSettings:

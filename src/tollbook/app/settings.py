@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,12 +13,15 @@ from platformdirs import user_state_path
 from tollbook.app import people
 from tollbook.app.aws_settings import AWS_SETTINGS, AwsSettings, aws_settings
 from tollbook.core import loopback
-from tollbook.core.errors import UsageError
-from tollbook.core.settings import Setting, choice, read_values, seconds, whole, words
+from tollbook.core.errors import SourceError, UsageError
+from tollbook.core.settings import Setting, choice, module_and_name, read_values, seconds, whole, words
 from tollbook.hosting.auth.settings import AUTH_SETTINGS, AuthSettings, auth_settings
 from tollbook.sources.named import one_kind
 from tollbook.spend.window import instant, zone_of
 from tollbook.tools.sight import SIGHT_SETTINGS, SightRules, problems_of
+
+if TYPE_CHECKING:
+    from tollbook.spend.answers.budgets import Budget
 
 NO_LOGIN: Final = "none"
 NO_METRICS: Final = "none"
@@ -47,6 +50,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     source: tuple[str, ...]
     prices: Path | None
     names: Path | None
+    budgets: "tuple[Budget, ...]"
     region: str
     now: datetime | None
     host: str
@@ -204,16 +208,19 @@ def _host_in(name: str) -> str:
     return host[1 : host.index("]")] if host.startswith("[") else host.partition(":")[0]
 
 
-def _server(text: str) -> str:
-    if not _SERVER.fullmatch(text):
-        raise ValueError(f"MODULE:NAME is wanted, such as my_server:server, not '{text}'")
-    return text
-
-
 def _sources(text: str) -> tuple[str, ...]:
     sources = words(text)
     one_kind(sources)
     return sources
+
+
+def _budgets(text: str) -> "tuple[Budget, ...]":
+    from tollbook.app.budgets import budgets_said  # only who has some needs them
+
+    try:
+        return budgets_said(text)
+    except SourceError as fault:
+        raise ValueError(str(fault)) from fault
 
 
 def _now(text: str) -> datetime:
@@ -273,7 +280,6 @@ def _keys(text: str) -> tuple[str, ...]:
     return keys
 
 
-_SERVER: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)(:(\d{1,5}|\*))?")
 _LOOPBACK_HOSTS: Final = tuple(f"{name}:*" for name in loopback.NAMES)
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html (Namespace)
@@ -294,7 +300,7 @@ _SERVING: Final = (
         name="app",
         variable="TOLLBOOK_APP",
         metavar="MODULE:NAME",
-        read=_server,
+        read=module_and_name,
         what="an MCP server of your own that is served instead, behind the same login: an MCPServer of the official "
         "SDK, or a function that makes one, in the working folder",
         unset="",
@@ -321,6 +327,14 @@ _SERVING: Final = (
         metavar="FILE",
         read=Path,
         what="rates of your own, which go before the price book's",
+    ),
+    Setting(
+        name="budgets",
+        variable="TOLLBOOK_BUDGETS",
+        metavar="FILE",
+        read=_budgets,
+        what="budgets that can be asked about: a TOML file with tables [budgets.NAME], or the same as JSON",
+        unset=(),
     ),
     Setting(
         name="region",

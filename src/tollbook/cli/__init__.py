@@ -21,6 +21,15 @@ _COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "athena": ("athena", "prints what makes a table of logs in S3, for Athena"),
         "iam": ("iam", "prints the IAM policy that reading a source needs, or the server for what it keeps"),
     },
+    "what it means": {
+        "explain": ("answers", "says why days cost more or less than others"),
+        "forecast": ("answers", "says where the month ends"),
+        "anomalies": ("answers", "finds days and hours that cost far more than usual"),
+        "what-if": ("answers", "says what the same tokens would have cost elsewhere"),
+        "budget": ("answers", "says how much of the budgets is spent; for schedulers, too"),
+        "hygiene": ("answers", "says what to see to: untagged calls, root, API keys, prompts in the logs"),
+        "reconcile": ("answers", "puts the estimate beside what AWS billed"),
+    },
     "a client for any MCP server": {
         "connect": ("client", "talks with a server at a prompt, or line by line"),
         "call": ("client", "calls a tool"),
@@ -42,7 +51,8 @@ _COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "doctor": ("doctor", "finds what is wrong, along the whole chain, and says what to do"),
     },
 }
-"""By group: a command's name, its module, in which a function of that name says what it takes, and what it does."""
+"""By group: a command's name, its module, in which a function of that name (`what_if` of `what-if`) says what it takes,
+and what it does."""
 
 
 def run() -> NoReturn:
@@ -98,7 +108,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
         program.parse_args(words)
         program.error("a command comes first; write its options after it")
     parser = argparse.ArgumentParser(f"tollbook {name}", allow_abbrev=False)
-    getattr(import_module(f"{__name__}.{module}"), name)(parser)
+    getattr(import_module(f"{__name__}.{module}"), name.replace("-", "_"))(parser)
     if parser.get_default("do") is None:  # it has commands of its own, between whose words options cannot stand
         return parser.parse_args(words[1:])
     return parser.parse_intermixed_args(words[1:])

@@ -21,6 +21,7 @@ _OF_SOURCES: Final = (
     "results_kms_key",
     "names",
     "metrics",
+    "bill",
     "keep",
     "keep_kms_key",
     "assume",
@@ -56,6 +57,7 @@ def iam(parser: argparse.ArgumentParser) -> None:
     also = parser.add_argument_group("what else is done")
     also.add_argument("--names", action="store_true", help="look up the models behind opaque ids")
     also.add_argument("--metrics", action="store_true", help="compare the logs with CloudWatch's metrics")
+    also.add_argument("--bill", action="store_true", help="compare the logs with AWS's bill, by Cost Explorer")
     also.add_argument("--keep", default="", metavar="PLACE", help="keep days that are over in s3://BUCKET/PREFIX")
     also.add_argument("--keep-kms-key", default="", metavar="ARN", help="the key that encrypts them")
     also.add_argument(
@@ -143,6 +145,7 @@ def _permissions(options: argparse.Namespace) -> "tuple[Policy, list[str]]":
             results_key=options.results_kms_key,
             names=options.names,
             metrics=options.metrics,
+            bill=options.bill,
             keep=options.keep,
             keep_key=options.keep_kms_key,
             assume=options.assume,

@@ -5,7 +5,7 @@ Each setting stands once, in a table of whatever part needs it: its variable, it
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -102,6 +102,16 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
         return float(text)
 
     return read
+
+
+def module_and_name(text: str) -> str:
+    """Reads what stands for something in a module of Python: `my_server:server`."""
+    if not _MODULE_AND_NAME.fullmatch(text):
+        raise ValueError(f"MODULE:NAME is wanted, such as my_server:server, not '{text}'")
+    return text
+
+
+_MODULE_AND_NAME: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
 def choice(*choices: str) -> Callable[[str], str]:

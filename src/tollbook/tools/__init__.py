@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tollbook.tools.asking import Asker, Prepared, Question, Stage, Tell
+    from tollbook.tools.asking import Asker, Biller, Prepared, Question, Stage, Tell
     from tollbook.tools.server import build
     from tollbook.tools.settings import Settings
 
-__all__ = ["Asker", "Prepared", "Question", "Settings", "Stage", "Tell", "build"]
+__all__ = ["Asker", "Biller", "Prepared", "Question", "Settings", "Stage", "Tell", "build"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,7 +21,7 @@ def __getattr__(name: str) -> Any:
             from tollbook.tools.settings import Settings
 
             return Settings
-        case "Asker" | "Prepared" | "Question" | "Stage" | "Tell":
+        case "Asker" | "Biller" | "Prepared" | "Question" | "Stage" | "Tell":
             from tollbook.tools import asking
 
             return getattr(asking, name)

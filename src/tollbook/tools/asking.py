@@ -4,13 +4,17 @@ A new source of logs implements `Asker`; the tools do not change.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from datetime import date
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from tollbook.sources.reading import Estimate
 from tollbook.spend.query import Query
 from tollbook.spend.report import Report
+
+if TYPE_CHECKING:
+    from tollbook.spend.answers.reconcile import Bill
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -76,5 +80,20 @@ class Asker(Protocol):
 
         Raises:
             TollbookError: what was asked makes no sense, or something cannot be read.
+        """
+        ...
+
+
+class Biller(Protocol):
+    """Knows what AWS billed."""
+
+    async def bill(self, since: date, until: date, account: str) -> "Bill":
+        """What was billed for Bedrock from `since` to just before `until`, days of UTC.
+
+        Args:
+            account: the only one that is meant; empty for all.
+
+        Raises:
+            TollbookError: that cannot be found out.
         """
         ...

@@ -1,4 +1,4 @@
-"""A prompt that asks for a report, and what arguments may be completed to."""
+"""Prompts that ask for a report and for a review, and what arguments may be completed to."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -15,20 +15,26 @@ from mcp_types import (
 from pydantic import Field
 
 from tollbook.spend import prices
+from tollbook.tools.answers import names
 from tollbook.tools.settings import ALL_REGIONS, Settings
 from tollbook.tools.shelf import FIRST_PAGE, FORMATS, FURTHER_PAGE
 from tollbook.tools.usage import USAGE_TOOL
 
 _PROMPT: Final = "spend-report"
+_REVIEW: Final = "weekly-review"
 _MOST_VALUES: Final = 100  # "Completions return an array of values ranked by relevance, with: maximum 100 items"
 
 Region = Annotated[str, Field(description="An AWS region such as us-east-1, or all.")]
 ModelPart = Annotated[str, Field(description="Part of a model's id or name, such as sonnet; all models without it.")]
 LogGroup = Annotated[str, Field(description="The CloudWatch log group, if it is not the usual one.")]
+PrincipalPart = Annotated[str, Field(description="Part of a user's or role's name; all without it.")]
+Zone = Annotated[
+    str, Field(description="The IANA time zone whose days are meant, such as Europe/Berlin; UTC without it.")
+]
 
 
 def add_prompts(server: MCPServer[Any], settings: Settings) -> None:
-    """Offers the prompt, and the completion of arguments."""
+    """Offers the prompts, and the completion of arguments."""
 
     @server.prompt(
         name=_PROMPT,
@@ -48,6 +54,26 @@ def add_prompts(server: MCPServer[Any], settings: Settings) -> None:
             "4. what the prompt cache saved, and errors if there are many\n"
             "5. what the notes say is not priced, not read or not logged\n\n"
             "Do not add up figures that the report already adds up, and do not guess prices."
+        )
+
+    @server.prompt(
+        name=_REVIEW,
+        title="Weekly review of Bedrock spend",
+        description="Asks why Amazon Bedrock's cost changed last week, what stood out, and how month and budgets end.",
+    )
+    async def weekly_review(principal: PrincipalPart = "", tz: Zone = "") -> str:
+        given = {"principal": principal, "tz": tz}
+        arguments = ", ".join([f"{name}={value!r}" for name, value in given.items() if value])
+        call = f" each with {arguments}" if arguments else ""
+        return (
+            f"Review what Amazon Bedrock cost last week. Call {names.EXPLAIN}, {names.ANOMALIES}, {names.FORECAST} and "
+            f"{names.BUDGETS}{call}.\n\n"
+            "Then say, in this order and briefly:\n"
+            "1. by how much the last seven whole days differ from the seven before, and the largest parts of that\n"
+            "2. days or hours that stood out, with who and which model; nothing if nothing did\n"
+            "3. where the month will end, with the interval, and budgets that are over or near their limit\n"
+            "4. one or two things to look into, and what the notes say is not priced or not read\n\n"
+            "Take every figure as it is told, and name no cause that the figures do not show."
         )
 
     choices = _choices(settings)

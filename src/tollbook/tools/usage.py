@@ -1,36 +1,29 @@
 """The report as a tool."""
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 import anyio.to_thread
 import msgspec
-from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.resolve import Elicit, Resolve
+from mcp.server.mcpserver.resolve import Resolve
 from mcp_types import CallToolResult, TextContent
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from tollbook.core.caller import current_caller
 from tollbook.core.errors import StoreDown, UsageError
 from tollbook.core.text import printable
-from tollbook.spend.query import DIMENSIONS, Filter, Query, dimensions_of
+from tollbook.spend.query import DIMENSIONS, dimensions_of
 from tollbook.spend.render.brief import as_brief_text
 from tollbook.spend.render.plain import SECTIONS
 from tollbook.spend.report import Report
-from tollbook.spend.window import MOST_DAYS, last_days, zone_of
+from tollbook.spend.window import last_days
 from tollbook.tools.annotations import READS_ONLY
-from tollbook.tools.asking import Asker, Prepared, Question
-from tollbook.tools.consent import HIGHEST, GoOn, consent_to
-from tollbook.tools.discretion import answer_to, prepare
+from tollbook.tools.arguments import Account, Days, LogGroup, ModelPart, Principal, Region, Zone, scan_limit
+from tollbook.tools.desk import Asked, Consent, Desk, Ready
 from tollbook.tools.document import UsageReport, sized, with_top
-from tollbook.tools.settings import ALL_REGIONS, Settings
+from tollbook.tools.settings import ALL_REGIONS
 from tollbook.tools.shelf import Kept, Shelf, unreachable
-from tollbook.tools.telling import while_telling
 
 USAGE_TOOL: Final = "get_bedrock_usage_report"
-_LONGEST_TEXT: Final = 200
 
 _DESCRIPTION: Final = """\
 Says what Amazon Bedrock cost over the last days and who spent it, from Bedrock's model invocation logs: calls,
@@ -44,54 +37,6 @@ Comes back: a short text; structured content with the `top` dearest groups and t
 the whole result as JSON and CSV. `~` marks an assumption, `≥` a sum that leaves out what has no price. Read the notes
 and pass on what matters. Reading may take a while; progress is reported, and cancelling stops it."""
 
-Region = Annotated[
-    str,
-    Field(
-        title="Region",
-        description="The AWS region whose calls to count, or all for every region.",
-        pattern=r"^(all|[a-z]{2}(-[a-z]+)+-[0-9]{1,2})$",
-        max_length=32,
-        examples=["us-east-1", ALL_REGIONS],
-    ),
-]
-LogGroup = Annotated[
-    str,
-    Field(
-        title="Log group",
-        description="The CloudWatch log group that Bedrock's model invocation logging writes to.",
-        pattern=r"^[A-Za-z0-9_/.#-]{1,512}$",  # CreateLogGroup, AWS API reference
-        examples=["/aws/bedrock/modelinvocations"],
-    ),
-]
-Days = Annotated[
-    int,
-    Field(
-        title="Days",
-        description="How many whole days of `tz`, today included: 1 is today alone, 7 today and the six days before.",
-        ge=1,
-        le=MOST_DAYS,
-        examples=[1, 7, 30],
-    ),
-]
-Account = Annotated[
-    str,
-    BeforeValidator(lambda given: str(given) if isinstance(given, int) else given),  # as models like to write it
-    Field(
-        title="AWS account",
-        description="Counts only calls from this account, of twelve digits. Leave it out for all.",
-        pattern=r"^([0-9]{12})?$",
-        examples=["111122223333"],
-    ),
-]
-Zone = Annotated[
-    str,
-    Field(
-        title="Time zone",
-        description="The IANA time zone whose days and hours are meant.",
-        max_length=64,
-        examples=["UTC", "Europe/Berlin", "America/New_York"],
-    ),
-]
 GroupBy = Annotated[
     str,
     Field(
@@ -100,25 +45,6 @@ GroupBy = Annotated[
         "calls' request metadata.",
         max_length=500,
         examples=["principal", "day,model", "tag:team,model"],
-    ),
-]
-Principal = Annotated[
-    str,
-    Field(
-        title="Principal",
-        description="Counts only calls of users and roles whose name contains this, in any case. Names look like "
-        "role/rag-api or user/alice.",
-        max_length=_LONGEST_TEXT,
-        examples=["rag-api", "user/alice"],
-    ),
-]
-ModelPart = Annotated[
-    str,
-    Field(
-        title="Model",
-        description="Counts only calls of models whose id, short name or profile contains this, in any case.",
-        max_length=_LONGEST_TEXT,
-        examples=["sonnet", "anthropic.claude", "Nova Pro"],
     ),
 ]
 Top = Annotated[
@@ -134,54 +60,14 @@ Top = Annotated[
 ]
 
 
-class _Ready(msgspec.Struct, frozen=True):
-    """A question, and what answering it will take."""
-
-    question: Question
-    prepared: Prepared
-
-
-def _max_scan(limit: float, highest: float) -> Any:
-    return Field(
-        title="Most dollars to spend on reading",
-        description="What AWS may charge for reading the logs. Above it the user is asked, or nothing is read and the "
-        "cost told. Raise it only if whoever pays agrees.",
-        ge=0,
-        le=highest,
-        examples=list(dict.fromkeys((limit, highest))),
-    )
-
-
-def add_usage_report(
-    server: MCPServer[Any], asker: Asker, shelf: Shelf, settings: Settings, now: Callable[[], datetime]
-) -> None:
+def add_usage_report(server: MCPServer[Any], desk: Desk, shelf: Shelf) -> None:
     """Offers the report."""
-    limit, highest = float(settings.max_scan_usd), float(settings.max_scan_usd * HIGHEST)
+    settings = desk.settings
 
-    async def prepared(
-        region: str,
-        log_group_name: str,
-        days: int,
-        aws_account_id: str,
-        tz: str,
-        group_by: str,
-        principal: str,
-        model: str,
-    ) -> _Ready:
+    async def prepared(asked: Annotated[Asked, Resolve(desk.asked)], days: int, group_by: str) -> Ready:
         by = dimensions_of(group_by, "group_by")
-        only = Filter("" if region == ALL_REGIONS else region, aws_account_id, principal.strip(), model.strip())
-        caller = current_caller()
-        sight = settings.sight.sight_to_ask_with(caller)
         every = tuple(dict.fromkeys((*by, *SECTIONS.values())))
-        query = Query(last_days(days, now(), zone_of(tz)), every, only, sight)
-        question = Question(query, by, log_group_name, settings.log_group, caller.subject)
-        return _Ready(question, await prepare(question, asker))
-
-    async def consent(
-        context: Context[Any, Any], ready: Annotated[_Ready, Resolve(prepared)], max_scan_usd: float
-    ) -> GoOn | Elicit[GoOn]:
-        sight = ready.question.query.sight
-        return consent_to(ready.prepared.estimate, sight, max_scan_usd, settings, context)
+        return await desk.ready(asked, last_days(days, asked.now, asked.zone), every, by)
 
     @server.tool(
         name=USAGE_TOOL,
@@ -200,18 +86,17 @@ def add_usage_report(
         principal: Principal = "",
         model: ModelPart = "",
         top: Top = 20,
-        max_scan_usd: Annotated[float, _max_scan(limit, highest)] = limit,
+        max_scan_usd: Annotated[float, scan_limit(settings)] = float(settings.max_scan_usd),
         *,
-        ready: Annotated[_Ready, Resolve(prepared)],
-        consent: Annotated[ElicitationResult[GoOn], Resolve(consent)],
+        ready: Annotated[Ready, Resolve(prepared)],
+        consent: Annotated[Consent, Resolve(desk.consent_to(prepared))],
     ) -> Annotated[CallToolResult, UsageReport]:
-        if not (isinstance(consent, AcceptedElicitation) and consent.data.go_on):
-            raise UsageError(
-                "Nothing was read, since nobody agreed to the cost. Ask for fewer days, and it costs less."
-            )
-        report = await while_telling(context, settings, lambda tell: answer_to(ready.question, ready.prepared, tell))
         place = "all regions" if region == ALL_REGIONS else region
-        return await _answer(report, shelf, top, f"Past {days} days - {place}", settings.text_bytes)
+
+        async def answer(report: Report) -> CallToolResult:
+            return await _answer(report, shelf, top, f"Past {days} days - {place}", settings.text_bytes)
+
+        return await desk.answer(context, ready, consent, answer)
 
 
 async def _answer(report: Report, shelf: Shelf, top: int, asked: str, text_bytes: int) -> CallToolResult:

@@ -1,0 +1,1 @@
+"""Answers as tools: a module for each, and what they share in `offer`."""

@@ -42,7 +42,8 @@ def test_every_option_reaches_the_policy(ask: Ask) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/Reader"
     words = ["athena:bedrock.logs", "--logs", "s3://logs-bucket", "--results", "s3://results-bucket/athena"]
     words += ["--workgroup", "finops", "--kms-key", KEY, "--results-kms-key", f"{KEY}-2", "--names", "--metrics"]
-    words += ["--keep", "s3://days-bucket", "--keep-kms-key", f"{KEY}-3", "--assume", role, "--assume", f"{role}2"]
+    words += ["--bill", "--keep", "s3://days-bucket", "--keep-kms-key", f"{KEY}-3"]
+    words += ["--assume", role, "--assume", f"{role}2"]
     answer = ask("iam", *words, "--region", "eu-west-1", "--account", ACCOUNT)
     policy = policy_for(
         "athena:bedrock.logs",
@@ -55,6 +56,7 @@ def test_every_option_reaches_the_policy(ask: Ask) -> None:
         results_key=f"{KEY}-2",
         names=True,
         metrics=True,
+        bill=True,
         keep="s3://days-bucket",
         keep_key=f"{KEY}-3",
         assume=[role, f"{role}2"],

@@ -43,6 +43,8 @@ SILENT: Final = {"AccessLogs": "no"}
 LOG_ROLE: Final = {"ApiLogRole": "yes"}
 TOPIC: Final = {"AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:alarms"}
 MAIL: Final = {"AlarmEmail": "finops@example.com"}
+CHECKED: Final = {"TollbookBudgets": '{"all":{"usd":100}}', "BudgetSchedule": "rate(1 day)"}
+MAILED: Final = {**CHECKED, "BudgetEmail": "finops@example.com"}
 LONG: Final = {"ResultsKeptSeconds": "2592000"}
 NO_SCOPES: Final = {"CognitoSupportedScopes": ""}
 
@@ -58,7 +60,7 @@ LOGINS: Final = (
 DOORS: Final = (OWN, DOMAIN, ZONE, URL, KNOWN_URL, {**KNOWN_URL, **HOSTS}, {**DOMAIN, **KNOWN_URL}, HOSTS)
 OTHERS: Final = (
     *(NAMES, ROLE, POLICIES, SNAPSHOT, READY, SILENT, LOG_ROLE),
-    *(TOPIC, MAIL, {**TOPIC, **MAIL}, LONG, NO_SCOPES),
+    *(TOPIC, MAIL, {**TOPIC, **MAIL}, CHECKED, MAILED, LONG, NO_SCOPES),
 )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.processes import unmeasured
 from tests.image.installed import ROOT
 from tollbook.core.errors import TollbookError
 from tollbook.deploy.image.building import tag_of
@@ -19,7 +20,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, package = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("site-packages")
     words = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
     with tollbook_context().folder() as context:
-        done = subprocess.run([sys.executable, *words, "."], capture_output=True, text=True, check=False, cwd=context)
+        done = subprocess.run(
+            [sys.executable, *words, "."], capture_output=True, text=True, check=False, cwd=context, env=unmeasured()
+        )
     assert done.returncode == 0, done.stderr
     (wheel,) = folder.glob("tollbook-*.whl")
     with zipfile.ZipFile(wheel) as archive:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.deploy.choices import CHECKED
 from tests.deploy.plans import POOL, planned
-from tollbook.deploy.plan.costs import CALLS, PRICES
+from tollbook.deploy.plan.costs import CALLS, PRICES, checks_a_month
 
 MONTH_S: Final = 730 * 3600
 
@@ -57,6 +58,22 @@ def test_a_snapshot_costs_when_nobody_calls_and_its_starts_cost_when_somebody_do
     assert bill(SnapStart="yes")["Lambda"][0] == kept
     called = 10**6 * Decimal("3.1") * PRICES["lambda_arm64"].usd + 2 * PRICES["lambda_requests"].usd
     assert bill(SnapStart="yes")["Lambda"][2] == kept + called + 50_000 * PRICES["snapshot_restored"].usd
+
+
+def test_checks_of_budgets_cost_their_time_and_their_alarm() -> None:
+    usual, checked = bill(), bill(**CHECKED)
+    runs = Decimal(730) / 24
+    each = 20 * PRICES["lambda_arm64"].usd + PRICES["lambda_requests"].usd / 10**6
+    assert checked["Lambda"][0] - usual["Lambda"][0] == runs * each
+    assert checked["CloudWatch"][0] - usual["CloudWatch"][0] == PRICES["alarms"].usd
+
+
+@pytest.mark.parametrize(
+    ("schedule", "runs"),
+    [("", 0), ("rate(1 hour)", 730), ("rate(12 hours)", Decimal(730) / 12), ("cron(0 6 * * ? *)", 30)],
+)
+def test_a_rate_says_how_often_budgets_are_checked_and_of_others_it_is_assumed(schedule: str, runs: Decimal) -> None:
+    assert checks_a_month(schedule) == runs
 
 
 def test_images_cost_where_they_are_made() -> None:

@@ -71,6 +71,27 @@ def test_a_file_says_the_same_for_a_team(cloud: Cloud, ask: Ask, tmp_path: Path)
     assert cloud.stacks.find("team") is None
 
 
+def test_budgets_of_a_team_are_checked_and_all_of_that_goes_again(cloud: Cloud, ask: Ask, tmp_path: Path) -> None:
+    before = cloud.everything()
+    file = tmp_path / "tollbook.toml"
+    file.write_text(
+        '[deploy]\nstack = "kept"\nbudget-schedule = "rate(1 day)"\nbudget-email = "a@example.com"\n'
+        "[budgets.all]\nusd = 100\n",
+        encoding="utf-8",
+    )
+    made = ask("deploy", "--config", str(file), *_HERE)
+    assert made.code == 0, made.err
+    assert "budgets = {" in made.out
+    stack = cloud.stacks.find("kept")
+    assert stack is not None
+    assert stack.parameters["TollbookBudgets"] == '{"all":{"usd":100}}'
+    function = cloud.aws("lambda").get_function(FunctionName=stack.outputs["BudgetFunctionName"])["Configuration"]
+    assert function["Environment"]["Variables"]["TOLLBOOK_BUDGET_TOPIC"] == stack.outputs["BudgetTopicArn"]
+    removed = ask("destroy", "--stack", "kept", "--yes")
+    assert removed.code == 0, removed.err
+    assert {each.split()[0] for each in cloud.everything() - before} <= {"iam"}
+
+
 def test_a_creation_that_fails_says_why_and_does_so_with_an_exit_code(cloud: Cloud, ask: Ask) -> None:
     assert ask("deploy", "--stack", "holder", "--login-prefix", "held", *_HERE).code == 0
     failed = ask("deploy", "--stack", "late", "--login-prefix", "held", *_HERE)

@@ -1,5 +1,6 @@
 """What a deployment may be told, and how it must be said."""
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -136,6 +137,12 @@ def test_an_option_takes_what_the_template_takes_and_no_more(option: Any) -> Non
         ("--alarm-topic-arn", "arn:aws:sns:eu-west-1:123456789012:alarms", "alarms"),
         ("--alarm-email", "finops+aws@example.com", "finops@example"),
         ("--alarm-scan-usd", "0.50", "0"),
+        ("--budget-schedule", "rate(1 day)", "rate(1 days)"),
+        ("--budget-schedule", "rate(12 hours)", "rate(12 hour)"),
+        ("--budget-schedule", "cron(0 6 * * ? *)", "0 6 * * *"),
+        ("--budget-schedule", "cron(0 6 ? * MON-FRI *)", "cron(0 6 * * * *)"),
+        ("--budget-schedule", "rate(1 minute)", "daily"),
+        ("--budget-email", "finops@example.com", "finops"),
         ("--stack", "my-books", "1st"),
         ("--region", "us-gov-west-1", "Mars"),
         ("--cognito-client-ids", "one,two", "one two"),
@@ -257,10 +264,33 @@ class TestTheFileOfATeam:
 
     def test_another_table_is_named(self, tmp_path: Path) -> None:
         assert self.problems(tmp_path, "memory = 1\n[server]\nport = 1\n") == (
-            "[memory] or memory = …: only the table [deploy] is read.",
-            "[server] or server = …: only the table [deploy] is read.",
+            "[memory] or memory = …: only [deploy] and [budgets] are read.",
+            "[server] or server = …: only [deploy] and [budgets] are read.",
         )
         assert self.problems(tmp_path, "deploy = 1\n") == ("deploy: a table is wanted; begin it with a line [deploy].",)
+
+    def test_its_budgets_are_said_as_json(self, tmp_path: Path) -> None:
+        said = self.read(
+            tmp_path, '[budgets.all]\nusd = 100\nwarn = 0.5\n[budgets.t]\nusd = 1\ntag = {team = "\u00fc"}\n'
+        )
+        assert json.loads(said["budgets"]) == {
+            "all": {"usd": 100, "warn": 0.5},
+            "t": {"usd": 1, "tag": {"team": "\u00fc"}},
+        }
+        assert said["budgets"].isascii()
+        plain = given(EVERY_OPTION, {}, said)
+        assert plain.parameters == {"TollbookBudgets": said["budgets"]}
+
+    def test_budgets_that_cannot_be_used_are_told_by_name_and_key(self, tmp_path: Path) -> None:
+        said = self.read(tmp_path, "[budgets.all]\nusd = 100\nmodels = 3\n")
+        with pytest.raises(UsageError, match=r"--budgets: .* budgets\.all: There is no key models"):
+            given(EVERY_OPTION, {}, said)
+        assert self.problems(tmp_path, "[budgets.all]\nusd = 2026-01-01\n") == (
+            "[budgets]: dates and times mean nothing there; leave them out.",
+        )
+        assert self.problems(tmp_path, "[deploy]\nbudgets = 'b.toml'\n[budgets.all]\nusd = 1\n") == (
+            "[budgets]: budgets means the same; leave one of them out.",
+        )
 
     @pytest.mark.parametrize("value", ["{a = 1}", "2026-01-01", '[["a"]]', "[true]"])
     def test_a_value_that_nobody_could_type_is_refused(self, tmp_path: Path, value: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped] # what AWS says of its types
 
+from tests.deploy.choices import CHECKED
 from tests.deploy.evaluation import ACCOUNT, REGION, parsed
 from tests.deploy.plans import DOMAIN, ISSUER, POOL, STACK, UNKNOWN, carried_out, planned
 from tollbook.deploy.found import Found
@@ -102,12 +103,14 @@ def test_what_is_called_needless_stands_in_a_schema(form: str) -> None:
 
 def test_only_what_a_plan_makes_is_asked_for() -> None:
     services = {name: {each.partition(":")[0] for each in allowed(planned(asked).permissions)} for name, asked in {
-        "own": {}, "pool": POOL, "issuer": ISSUER, "zone": DOMAIN, "mail": {"AlarmEmail": "a@example.com"}
+        "own": {}, "pool": POOL, "issuer": ISSUER, "zone": DOMAIN, "mail": {"AlarmEmail": "a@example.com"},
+        "checked": CHECKED,
     }.items()}  # fmt: skip
     assert "cognito-idp" in services["own"]
     assert "cognito-idp" not in services["pool"] | services["issuer"]
     assert services["zone"] - services["own"] == {"route53"}
     assert services["mail"] - services["own"] == {"sns"}
+    assert services["checked"] - services["own"] == {"events", "sns"}
 
 
 def test_a_role_that_is_brought_is_passed_and_none_is_made() -> None:
@@ -179,7 +182,8 @@ def test_without_credentials_the_partition_is_that_of_the_region(region: str) ->
 
 def test_it_fits_into_the_policy_of_a_role() -> None:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: 10,240 of all inline policies
-    largest = planned({**DOMAIN, "ApiKeys": "yes", "FunctionUrl": "yes", "AlarmEmail": "a@example.com"}).permissions
+    asked = {**DOMAIN, **CHECKED, "ApiKeys": "yes", "FunctionUrl": "yes", "AlarmEmail": "a@example.com"}
+    largest = planned(asked).permissions
     assert len(largest.policy.compact()) < 10_240
 
 

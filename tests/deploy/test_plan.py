@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.deploy.choices import CHECKED
 from tests.deploy.evaluation import ACCOUNT, IMAGE, REGION, Made
 from tests.deploy.plans import (
     CERTIFICATE,
@@ -23,7 +24,7 @@ from tests.deploy.plans import (
     planned,
     statements,
 )
-from tollbook.app.deployed import statements_for, with_accounts
+from tollbook.app.deployed import statements_for, with_files
 from tollbook.core.errors import UsageError
 from tollbook.deploy.found import Found, Stack
 from tollbook.deploy.plan.document import defaults, hash_in
@@ -381,6 +382,30 @@ class TestWhatToKnow:
         after = planned({"OauthIssuer": issuer}, carried_out(planned(POOL)))
         assert after.parameters["CognitoUserPoolId"] == POOL["CognitoUserPoolId"]
 
+    def test_when_budgets_are_checked_and_who_is_told_is_said(self) -> None:
+        notes = planned({**CHECKED, "BudgetEmail": "a@example.com"}).notes
+        assert any(note.startswith("Budgets are checked by rate(1 day), in UTC.") for note in notes)
+        assert "a@example.com gets a mail of SNS, and must confirm it before budgets are told." in notes
+        brought = planned({**CHECKED, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/ours"}).notes
+        assert any("see that the role of --role-arn may do sns:Publish on it" in note for note in brought)
+        assert not any("Budgets are checked" in note for note in planned({}).notes)
+
+    def test_who_is_told_of_budgets_goes_with_their_check(self) -> None:
+        there = carried_out(planned({**CHECKED, "BudgetEmail": "a@example.com"}))
+        after = planned({"BudgetSchedule": ""}, there)
+        assert after.parameters["BudgetEmail"] == ""
+        assert after.parameters["TollbookBudgets"] == CHECKED["TollbookBudgets"]
+        assert not any(name.startswith("Budget") for name in after.resources)
+
+    def test_whom_it_asks_beside_the_logs_is_said(self) -> None:
+        def asks(what: str) -> str:
+            (note,) = [note for note in planned({"TollbookLookUp": what}).notes if note.startswith("It reads ")]
+            return note.partition(REGION)[2]
+
+        assert asks("none") == "."
+        assert asks("bill") == "; it asks Cost Explorer for the bill, at $0.01 a request for the bill."
+        assert asks("names,metrics,bill").startswith("; it asks Bedrock, CloudWatch and Cost Explorer for names, ")
+
     def test_both_who_are_told_of_alarms_are_named(self) -> None:
         both = {"AlarmEmail": "a@example.com", "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"}
         assert any("beside the topic of --alarm-topic-arn" in note for note in planned(both).notes)
@@ -404,13 +429,34 @@ class TestWhatTheRoleMayRead:
 
     def test_a_file_of_accounts_that_is_not_there_is_told_in_words(self) -> None:
         with pytest.raises(UsageError, match=r"^--accounts: cannot use nofile\.json: no such file or directory\.$"):
-            with_accounts({"TollbookAccounts": "nofile.json"})
+            with_files({"TollbookAccounts": "nofile.json"})
 
     def test_a_file_of_accounts_is_told_in_ascii(self, tmp_path: Path) -> None:
         file = tmp_path / "accounts.json"
         file.write_text('{"111122223333": {"via": "oam", "name": "größe"}}', encoding="utf-8")
-        (text,) = with_accounts({"TollbookAccounts": str(file)}).values()
+        (text,) = with_files({"TollbookAccounts": str(file)}).values()
         assert text == '{"111122223333":{"via":"oam","name":"gr\\u00f6\\u00dfe"}}'
+
+    def test_a_file_of_budgets_is_told_as_json(self, tmp_path: Path) -> None:
+        file = tmp_path / "tollbook.toml"
+        file.write_text('[deploy]\nmemory = 1024\n[budgets.all]\nusd = 99.5\nmodel = "größe"\n', encoding="utf-8")
+        (text,) = with_files({"TollbookBudgets": str(file)}).values()
+        assert text == '{"all":{"usd":99.5,"model":"gr\\u00f6\\u00dfe"}}'
+        file.write_text("[deploy]\n", encoding="utf-8")
+        with pytest.raises(UsageError, match=r"^--budgets: .*holds no budgets"):
+            with_files({"TollbookBudgets": str(file)})
+
+    def test_the_bill_may_be_asked_for_only_where_it_is_to_be(self) -> None:
+        def allowed(what: str) -> bool:
+            return "ce:GetCostAndUsage" in statements_for({"App": "", "TollbookLookUp": what}, ACCOUNT, REGION)
+
+        assert allowed("names,bill")
+        assert allowed("bill")
+        assert not allowed("")
+        role = f"arn:aws:iam::{ACCOUNT}:role/reads"
+        assert "ce:GetCostAndUsage" in statements_for(
+            {"App": "", "TollbookLookUp": "bill", "BedrockRoleArn": role}, ACCOUNT, REGION
+        )
 
 
 class TestTheRoleForLogs:
@@ -494,6 +540,10 @@ class TestContradictions:
             ({"TeamCalls": "tag:team={team}"}, "nobody may see his team's calls."),
             ({"AllowedOrigins": "https://a.example," * 200}, "and Lambda takes 4,096."),
             ({"TollbookSource": "cloudwatch:/a*"}, "'cloudwatch:/a*' names no log group."),
+            ({"BudgetSchedule": "rate(1 day)"}, "there are no budgets to check."),
+            ({"BudgetEmail": "a@example.com"}, "nothing is checked."),
+            ({**CHECKED, "App": "mine:server"}, "a server of your own takes its place."),
+            ({"TollbookBudgets": "{" + "x" * 4096 + "}"}, "and Lambda takes 4,096."),
         ],
     )
     def test_what_aws_or_the_server_would_refuse_is_refused_in_one_sentence(

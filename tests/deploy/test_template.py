@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.deploy.choices import (
+    CHECKED,
     DOMAIN,
     DOORS,
     ISSUER,
@@ -57,10 +58,13 @@ class TestItsText:
         assert template().isascii()
         assert bootstrap().isascii()
 
-    def test_says_the_same_without_its_comments(self) -> None:
+    def test_says_the_same_without_its_comments_and_what_its_parameters_mean(self) -> None:
         # The statements of the default source are not said in the words of `policy_for` there, but by functions.
         bare = parsed(rendered(template(), "[]", "HASH"))
         whole = parsed(re.sub(r"(?ms)^ *# begin.*?# end\n", "", template()))
+        assert sum("Description" in each for each in whole["Parameters"].values()) > 50
+        for parameter in whole["Parameters"].values():
+            parameter.pop("Description", None)
         assert bare == whole
 
     def test_holds_the_content_where_something_must_be_made_anew_and_nowhere_else(self) -> None:
@@ -116,15 +120,18 @@ class TestUnderAnyParameters:
         assert both["Url"] == "https://mcp.example.com/mcp"
         assert both["RoleArn"] == ROLE["RoleArn"]
         theirs = made(**POOL).outputs
+        checked = made(**CHECKED).outputs.keys() - made().outputs.keys()
+        assert checked == {"BudgetTopicArn", "BudgetFunctionName", "BudgetLogGroup"}
         assert theirs["Issuer"] == "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbCdEfGhI"
         assert (theirs["ClientId"], theirs["LoginDomain"]) == ("first", "our-login")
 
 
 class TestWhatIsKept:
     def test_outlives_the_stack_and_nothing_else_does(self) -> None:
-        stack = made(**KEYS, **LOG_ROLE)
+        stack = made(**KEYS, **LOG_ROLE, **CHECKED)
         kept = {name for name, each in stack.resources.items() if each.get("DeletionPolicy", "Delete") != "Delete"}
         data = {"Table", "Bucket", "BucketPolicy", "UserPool", "ServerLogs", "AuthorizerLogs", "AccessLogGroup"}
+        data |= {"BudgetLogs"}
         data |= {"FinOps", "ResourceServer", "UserPoolClient"}
         # Others may use these: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
         accounts = {"ApiLogWriter", "ApiAccount"}

@@ -32,7 +32,8 @@ EXCEPTIONS: Final = {
     "the check does not see through",
     ("CKV_AWS_115", "AWS::Lambda::Function"): "a reserve for one is a limit for all other functions of the account; "
     "the stage is throttled",
-    ("CKV_AWS_116", "AWS::Lambda::Function"): "nobody invokes it asynchronously",
+    ("CKV_AWS_116", "AWS::Lambda::Function"): "the check of budgets alone is invoked so, and an alarm tells when it "
+    "fails; the next run makes it good",
     ("CKV_AWS_117", "AWS::Lambda::Function"): "it speaks to AWS and to the issuer alone, and is called through the "
     "gateway; a network of its own would need endpoints that cost more than all else",
     ("CKV_AWS_119", "AWS::DynamoDB::Table"): _KEYS_OF_AWS,

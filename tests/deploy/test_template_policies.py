@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from tests.auth_servers.issuer import SCOPE, Issuer
+from tests.deploy.choices import CHECKED
 from tests.deploy.evaluation import ACCOUNT, REGION, Made
 from tests.fakes.api_gateway import status, token_event
 from tests.fakes.aws_calls import AwsCalls
@@ -38,6 +39,9 @@ NAMES: Final = {
     "Table": TABLE,
     "Table.Arn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE}",
     "ServerLogs.Arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:books-ServerLogs:*",
+    "BudgetLogs.Arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:books-BudgetLogs:*",
+    "BudgetTopic": f"arn:aws:sns:{REGION}:{ACCOUNT}:budgets",
+    "BudgetRule.Arn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/books-BudgetRule",
     "AuthorizerLogs.Arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:books-AuthorizerLogs:*",
 }
 LOGGING: Final = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -96,6 +100,19 @@ def test_the_server_may_do_what_the_command_prints_and_write_its_log() -> None:
     assert as_deployed == as_it_stands == Policy((log, *own, *source))
 
 
+def test_where_budgets_are_checked_the_same_role_may_tell_of_them_and_nobody_else_may() -> None:
+    usual, checking = (policy(made(**each).properties("ServerRole")).statement for each in ({}, CHECKED))
+    more = [each for each in checking if each not in usual]
+    assert [(each.sid, each.action, each.resource) for each in more] == [
+        ("WriteOwnLog", usual[0].action, (NAMES["ServerLogs.Arn"], NAMES["BudgetLogs.Arn"])),
+        ("TellOfBudgets", ("sns:Publish",), (NAMES["BudgetTopic"],)),
+    ]
+    stack = made(**CHECKED)
+    assert stack.properties("BudgetFunction")["Role"] == stack.properties("ServerFunction")["Role"]
+    role = f"arn:aws:iam::{ACCOUNT}:role/ours"
+    assert made(**CHECKED, RoleArn=role).properties("BudgetFunction")["Role"] == role
+
+
 @pytest.mark.anyio
 async def test_the_server_asks_for_nothing_else_and_for_all_of_it(calls: AwsCalls) -> None:
     role = policy(made(TollbookSource=f"events:{GROUP}").properties("ServerRole"))
@@ -145,7 +162,8 @@ def _a_key(clock: SetClock) -> str:
 @pytest.mark.parametrize("method", ["oauth", "lambda"])
 def test_nothing_is_allowed_on_anything_but_where_aws_knows_no_resource(method: str) -> None:
     keys = "yes" if method == "lambda" else "no"
-    for role in made(AuthMethod=method, ApiKeys=keys, FunctionUrl="yes").of_type("AWS::IAM::Role").values():
+    stack = made(AuthMethod=method, ApiKeys=keys, FunctionUrl="yes", **CHECKED)
+    for role in stack.of_type("AWS::IAM::Role").values():
         for each in policy(role).statement:
             assert not [action for action in each.action if "*" in action]
             assert (each.resource == ("*",)) == (each.sid in ANYTHING), each
@@ -182,6 +200,7 @@ def test_nobody_invokes_a_function_but_this_api_and_where_it_was_asked_for_every
     asking = ("apigateway.amazonaws.com", f"{api}/authorizers/LambdaAuthorizer")
     assert invokers(AuthMethod="lambda") == {gateway, asking}
     assert invokers(FunctionUrl="yes") == {gateway, ("*", "")}
+    assert invokers(**CHECKED) == {gateway, ("events.amazonaws.com", NAMES["BudgetRule.Arn"])}
     # https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html: without these conditions anyone could invoke it.
     for each in made(FunctionUrl="yes").of_type("AWS::Lambda::Permission").values():
         if each["Principal"] == "*":

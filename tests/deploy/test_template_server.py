@@ -3,10 +3,12 @@
 import re
 from typing import Final
 
-from tests.deploy.choices import DOMAIN, HOSTS, KNOWN_URL, LAMBDA, READY, SNAPSHOT, URL, made
+from tests.deploy.choices import CHECKED, DOMAIN, HOSTS, KNOWN_URL, LAMBDA, MAILED, READY, SNAPSHOT, URL, made
 from tests.deploy.choices import door as door
 from tests.deploy.choices import login as login
 from tests.deploy.evaluation import parsed
+from tollbook.app.aws_settings import AWS_SETTINGS
+from tollbook.app.budget_check import TOPIC, check_in, handler
 from tollbook.app.on_lambda import lambda_settings
 from tollbook.app.settings import SETTINGS
 from tollbook.deploy.template import template
@@ -35,6 +37,46 @@ MADE: Final = {
 ONLY_TOLD: Final = {"AUTH_METADATA", "COGNITO_DOMAIN", "COGNITO_SUPPORTED_SCOPES"}
 """Variables of which the server makes what it tells clients; no credential is checked by them."""
 OTHER_PARAMETERS: Final = {"TOLLBOOK_APP": "App"}
+
+
+OF_A_CHECK: Final = {"TOLLBOOK_BUDGETS", "TOLLBOOK_SOURCE", "TOLLBOOK_PRICES", "TOLLBOOK_NAMES", "LOG_LEVEL"}
+"""What the check of budgets is told beside what concerns logs on AWS: see `tollbook.app.budget_check`."""
+
+
+class TestTheCheckOfBudgets:
+    def test_is_told_what_the_server_is_and_whom_to_tell(self) -> None:
+        stack = made(**CHECKED, TollbookSource="insights:/logs", TollbookTags="team", LogLevel="debug")
+        server, check = (stack.variables(name) for name in ("ServerFunction", "BudgetFunction"))
+        read = {setting.variable for setting in AWS_SETTINGS}
+        assert check.keys() == {*OF_A_CHECK, *read, "TOLLBOOK_BUCKET", TOPIC}
+        assert check.items() - server.items() == {(TOPIC, "BudgetTopic")}
+        said = check_in({**check, TOPIC: "arn:aws:sns:eu-west-1:123456789012:budgets"})
+        assert [(budget.name, str(budget.usd)) for budget in said.budgets] == [("all", "100")]
+        assert (said.source[0].name, said.aws.tags) == ("/logs", ("team",))
+
+    def test_runs_our_handler_in_the_servers_image_by_the_schedule(self) -> None:
+        stack = made(**CHECKED)
+        function, server = stack.properties("BudgetFunction"), stack.properties("ServerFunction")
+        assert function["ImageConfig"]["Command"] == [f"{handler.__module__}:{handler.__name__}"]
+        assert (function["Code"], function["Architectures"]) == (server["Code"], server["Architectures"])
+        assert stack.properties("BudgetRule")["ScheduleExpression"] == "rate(1 day)"
+        assert stack.properties("BudgetRule")["Targets"] == [{"Id": "check", "Arn": "BudgetFunction.Arn"}]
+
+    def test_is_there_only_where_it_is_wanted(self) -> None:
+        kinds = {name for name in made().resources if name.startswith(("Budget", "Schedule"))}
+        assert kinds == set()
+        assert made(**CHECKED).outputs["BudgetTopicArn"] == "BudgetTopic"
+
+    def test_tells_an_address_where_one_is_named(self) -> None:
+        assert "Subscription" not in made(**CHECKED).properties("BudgetTopic")
+        assert made(**MAILED).properties("BudgetTopic")["Subscription"] == [
+            {"Protocol": "email", "Endpoint": "finops@example.com"}
+        ]
+
+    def test_that_fails_raises_an_alarm(self) -> None:
+        alarm = made(**CHECKED).properties("BudgetAlarm")
+        assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": "BudgetFunction"}]
+        assert (alarm["MetricName"], alarm["Threshold"]) == ("Errors", 0)
 
 
 class TestTheServer:

@@ -13,8 +13,7 @@ from tollbook.deploy.aws import Clients
 from tollbook.deploy.cloudformation.change_sets import ChangeSet
 from tollbook.deploy.cloudformation.events import Line, Tell
 from tollbook.deploy.cloudformation.stacks import TAG, Stacks
-from tollbook.deploy.found import Stack
-from tollbook.deploy.look import bootstrap_of
+from tollbook.deploy.found import Stack, bootstrap_of
 from tollbook.deploy.plan.planning import Plan
 from tollbook.deploy.template import bootstrap
 from tollbook.deploy.trouble import Declined, GoesOn, StackTrouble, translated

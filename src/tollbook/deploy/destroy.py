@@ -11,7 +11,7 @@ import msgspec
 from tollbook.deploy.apply import going_on
 from tollbook.deploy.cloudformation.events import Line, Tell
 from tollbook.deploy.cloudformation.stacks import TAG, LetGo, Stacks
-from tollbook.deploy.look import bootstrap_of
+from tollbook.deploy.found import bootstrap_of
 from tollbook.deploy.remains import STACK, Account, Thing, is_data, is_there, remove, stays, thing_of_arn, thing_of_type
 from tollbook.deploy.trouble import Declined, DeployError
 

@@ -1,8 +1,21 @@
 """What there is of a deployment. Pure."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
+
+_BOOTSTRAP: Final = "-bootstrap"
+
+
+def bootstrap_of(stack: str) -> str:
+    """The name of the stack that holds the images of another."""
+    return f"{stack}{_BOOTSTRAP}"
+
+
+def without_bootstrap(name: str) -> str:
+    """The name of the stack whose images a stack holds; its own, if it holds none."""
+    return name.removesuffix(_BOOTSTRAP)
 
 
 class Stack(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,13 +4,8 @@ from collections.abc import Mapping
 
 from tollbook.deploy.aws import Clients
 from tollbook.deploy.cloudformation.stacks import Stacks
-from tollbook.deploy.found import Found
+from tollbook.deploy.found import Found, bootstrap_of
 from tollbook.deploy.trouble import translated
-
-
-def bootstrap_of(stack: str) -> str:
-    """The name of the stack that holds the images of another."""
-    return f"{stack}-bootstrap"
 
 
 def account_of(aws: Clients) -> str:

@@ -19,6 +19,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-li
 # At the end of a logical id or behind a hyphen; DynamoDB's key type of that name stands alone.
 _CONTENT: Final = re.compile(r"(?<=[a-z-])HASH\b")
 _POLICY: Final = re.compile(r"^( *)# begin: .*\n(?s:.*?)^ *# end\n", re.MULTILINE)
+_WHAT: Final = re.compile(r"(?m)(^ {2}\w+: \{Type: .*), Description: '(?:[^']|'')*'")
 _NOTHING: Final = re.compile(r"^ *(?:#.*)?\n", re.MULTILINE)
 
 
@@ -33,7 +34,7 @@ def bootstrap() -> str:
 
 
 def rendered(text: str, policy: str, content: str) -> str:
-    """What is deployed: without comments and blank lines, since the longest policy needs their room.
+    """What is deployed: without comments, blank lines and what parameters mean: the longest policy needs their room.
 
     Args:
         text: of a template.
@@ -45,7 +46,7 @@ def rendered(text: str, policy: str, content: str) -> str:
     def with_indent(found: re.Match[str]) -> str:
         return "".join(f"{found[1]}- {each}\n" for each in statements)
 
-    return _CONTENT.sub(content, _NOTHING.sub("", _POLICY.sub(with_indent, text)))
+    return _CONTENT.sub(content, _WHAT.sub(r"\1", _NOTHING.sub("", _POLICY.sub(with_indent, text))))
 
 
 def _text(name: str) -> str:

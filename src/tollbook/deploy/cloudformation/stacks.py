@@ -16,7 +16,7 @@ from tollbook.deploy.cloudformation import change_sets
 from tollbook.deploy.cloudformation.change_sets import REVIEW, ChangeSet
 from tollbook.deploy.cloudformation.events import Line, Tell, failures_in
 from tollbook.deploy.cloudformation.formation import GONE, Formation, name_in
-from tollbook.deploy.found import Stack
+from tollbook.deploy.found import Stack, without_bootstrap
 from tollbook.deploy.patience import Patience
 from tollbook.deploy.template import bootstrap, template
 from tollbook.deploy.trouble import DeployError, StackTrouble, tidy
@@ -303,7 +303,7 @@ class Stacks:
             names = [each["ChangeSetName"] for each in sets]
             return bool(names) and all(name.startswith(change_sets.PREFIX) for name in names)
         name, tags = found["StackName"], change_sets.tags_of(found)
-        owners = (owner,) if owner is not None else (name, name.removesuffix("-bootstrap"))
+        owners = (owner,) if owner is not None else (name, without_bootstrap(name))
         return any(
             tags.get(TAG) == each
             or found.get("Description") == _description(template() if name == each else bootstrap())

@@ -10,11 +10,11 @@ import msgspec
 
 from tollbook import __version__
 from tollbook.core.errors import UsageError
+from tollbook.core.settings import module_and_name
 from tollbook.deploy.image.context import Context, File
 from tollbook.deploy.image.locks import check_agreement, constraints_of, requirements_of
 
 _STEPS: Final = Path(__file__).parent / "own_server"
-_SERVER: Final = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)
 _ROOTS: Final = (".", "src")
 """The folders of a project that its modules are looked for in; `tollbook.app.own_server` does the same."""
 
@@ -111,14 +111,15 @@ def project_context(project: Project, ours: Context, environment: Mapping[str, s
 
 
 def _check_server(server: str, folder: Path) -> None:
-    found = _SERVER.fullmatch(server)
-    if found is None:
-        raise UsageError(f"--app: MODULE:NAME is wanted, such as my_server:server, not '{server}'.")
-    path = found[1].replace(".", "/")
+    try:
+        module = module_and_name(server).partition(":")[0]
+    except ValueError as fault:
+        raise UsageError(f"--app: {fault}.") from fault
+    path = module.replace(".", "/")
     places = [folder / root / end for root in _ROOTS for end in (f"{path}.py", f"{path}/__init__.py")]
     if not any(place.is_file() for place in places):
         raise UsageError(
-            f"--app: there is no module '{found[1]}' in {folder} or its folder src. Name another, or another "
+            f"--app: there is no module '{module}' in {folder} or its folder src. Name another, or another "
             "folder with --project."
         )
 

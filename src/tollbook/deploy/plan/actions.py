@@ -67,6 +67,11 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
         "GetLifecyclePolicy GetRepositoryPolicy ListTagsForResource PutImageScanningConfiguration "
         "PutImageTagMutability PutLifecyclePolicy SetRepositoryPolicy TagResource UntagResource",
     ),
+    "AWS::Events::Rule": _actions(
+        "events",
+        "DeleteRule DescribeRule ListTagsForResource ListTargetsByRule PutRule PutTargets RemoveTargets TagResource "
+        "UntagResource",
+    ),
     "AWS::IAM::Role": _actions(
         "iam",
         "AttachRolePolicy CreateRole DeleteRole DeleteRolePolicy DetachRolePolicy GetRole GetRolePolicy "

@@ -98,6 +98,7 @@ def _counted(kind: str, number: int) -> str:
 
 _SERVICES: Final = {
     "ApiGateway": "API Gateway",
+    "Events": "EventBridge",
     "Logs": "CloudWatch Logs",
     "Route53": "Route 53",
     "SecretsManager": "Secrets Manager",
@@ -122,6 +123,7 @@ WORDS: Final = {
     "AWS::Cognito::UserPoolResourceServer": ("a resource server", "resource servers"),
     "AWS::DynamoDB::Table": ("a table", "tables"),
     "AWS::ECR::Repository": ("a repository for the image", "repositories"),
+    "AWS::Events::Rule": ("a schedule", "schedules"),
     "AWS::IAM::Role": ("a role", "roles"),
     "AWS::Lambda::Alias": ("an alias", "aliases"),
     "AWS::Lambda::Function": ("a function", "functions"),

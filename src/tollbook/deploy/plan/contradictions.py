@@ -53,10 +53,11 @@ def contradictions(
     yield from _door(values, region)
     yield from _login(values, first_user)
     yield from _sight(values)
+    yield from _budgets(values)
     if (size := _size_of_variables(template, values)) > _VARIABLES:
         yield (
-            f"--accounts, --allowed-origins and others: the function's variables come to about {size:,} bytes, and "
-            f"Lambda takes {_VARIABLES:,}. Say less, or put the accounts into a file in the image."
+            f"--accounts, --budgets, --allowed-origins and others: the function's variables come to about {size:,} "
+            f"bytes, and Lambda takes {_VARIABLES:,}. Say less, or put the accounts into a file in the image."
         )
 
 
@@ -150,6 +151,15 @@ def _sight(values: Mapping[str, str]) -> Iterator[str]:
         yield "--team-calls: some may see their team's calls, and nothing says which those are."
     if values["TeamCalls"] and not values["SeesTeam"]:
         yield "--sees-team: nobody may see his team's calls. Say who may, such as anyone."
+
+
+def _budgets(values: Mapping[str, str]) -> Iterator[str]:
+    if values["BudgetSchedule"] and values["App"]:
+        yield "--budget-schedule: budgets are tollbook's, and a server of your own takes its place. Leave it out."
+    elif values["BudgetSchedule"] and not values["TollbookBudgets"]:
+        yield "--budget-schedule: there are no budgets to check. Write [budgets.NAME] into tollbook.toml."
+    if values["BudgetEmail"] and not values["BudgetSchedule"]:
+        yield "--budget-email: nothing is checked. Say when with --budget-schedule."
 
 
 def _size_of_variables(template: str, values: Mapping[str, str]) -> int:

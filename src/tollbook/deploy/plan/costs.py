@@ -4,6 +4,7 @@ It is arithmetic on `PRICES` and `USE`: both are data, and both are shown beside
 say what it assumes is worth nothing. Free tiers are left out. What cannot be known is said, and not guessed.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final
@@ -92,6 +93,8 @@ USE: Final = {
     "log_kb": Use(Decimal(4), "KB of logs a call"),
     "calls_of_one": Use(Decimal(500), "calls a month of one user"),
     "metrics": Use(Decimal(22), "metrics of tools, once each tool is called"),
+    "check_seconds": Use(Decimal(20), "seconds a check of budgets: eight weeks, mostly of days that are kept already"),
+    "checks": Use(Decimal(30), "checks of budgets a month, where the schedule does not say how many"),
     "images": Use(Decimal(5), "images kept in the repository"),
     "image_gb": Use(Decimal("0.1"), "GB an image"),
 }
@@ -104,6 +107,7 @@ UNKNOWN: Final = (
 
 
 _OF_IMAGES: Final = frozenset({"images", "image_gb"})
+_OF_CHECKS: Final = frozenset({"check_seconds", "checks"})
 _OF_REPORTS: Final = frozenset({"bucket_reads", "bucket_writes", "result_kb"})
 """What tollbook's own server does, and no other."""
 
@@ -150,6 +154,8 @@ def snapshot_a_month(parameters: Mapping[str, str]) -> Decimal:
 def assumed(parameters: Mapping[str, str], *, builds: bool) -> Iterator[str]:
     """What of `USE` a stack's costs are made of, in words."""
     for name, use in USE.items():
+        if name in _OF_CHECKS and not parameters["BudgetSchedule"]:
+            continue
         if (builds or name not in _OF_IMAGES) and not (parameters["App"] and name in _OF_REPORTS):
             words = "seconds a call" if parameters["App"] and name == "seconds" else use.what
             yield f"{use.value:,} {words}"
@@ -162,6 +168,17 @@ def unknown(parameters: Mapping[str, str]) -> Iterator[str]:
     yield from (UNKNOWN[1:2] if parameters["App"] else UNKNOWN)
 
 
+def checks_a_month(schedule: str) -> Decimal:
+    """How often budgets are checked: by a rate, or as is assumed; 0 without a schedule."""
+    if not schedule:
+        return Decimal(0)
+    rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule)
+    return _MONTH_S / (int(rate[1]) * _SECONDS[rate[2]]) if rate else _use("checks")
+
+
+_SECONDS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
+
+
 class _Bill:
     def __init__(self, parameters: Mapping[str, str], kinds: tuple[str, ...], *, keeps_images: bool) -> None:
         self._kinds, self._keeps_images = kinds, keeps_images
@@ -171,6 +188,7 @@ class _Bill:
         self._ready = Decimal(parameters["ProvisionedConcurrency"])
         self._has_snapshot = parameters["SnapStart"] == "yes"
         self._has_authorizer = parameters["AuthMethod"] == "lambda"
+        self._checks = checks_a_month(parameters["BudgetSchedule"])
 
     def lines(self) -> Iterator[tuple[str, Callable[[Decimal], Decimal]]]:
         """Each service with what so many calls cost there."""
@@ -208,7 +226,8 @@ class _Bill:
         if self._has_authorizer:
             requests += calls
             dollars += calls * _use("authorizer_seconds") * _AUTHORIZER_GB * _usd(f"lambda_{self._processor}")
-        return dollars + _million("lambda_requests", requests)
+        checks = self._checks * _use("check_seconds") * self._gb * _usd(f"lambda_{self._processor}")
+        return dollars + checks + _million("lambda_requests", requests + self._checks)
 
     def _bucket(self, calls: Decimal) -> Decimal:
         gigabytes = calls * _use("result_kb") * _KIB / _GIB * _RESULTS_LIE

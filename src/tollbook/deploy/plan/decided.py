@@ -61,6 +61,8 @@ def _stale(given: Mapping[str, str], values: Mapping[str, str], present: Mapping
     stale = set[str]()
     if not values["DomainName"]:
         stale |= {"CertificateArn", "HostedZoneId"}
+    if not values["BudgetSchedule"]:
+        stale |= {"BudgetEmail"}
     if pool and not present.get("CognitoUserPoolId"):
         stale |= {"OauthIssuer", "OauthJwksUrl"}
     if issuer and not present.get("OauthIssuer") and not is_of_pool(issuer, pool):

@@ -120,7 +120,6 @@ image_uri: Final = _text(
     ),
     "an image in a private repository of ECR, best by its digest (REPOSITORY@sha256:…),",
 )
-app: Final = _text(re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII), "MODULE:NAME")
 # Narrower than AWS has it, so that it can stand in any header and console.
 api_name: Final = _text(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,127}"), "a name of up to 128 letters, digits, blanks and ._-"
@@ -143,6 +142,16 @@ zone_id: Final = _text(re.compile(r"[A-Z0-9]{1,32}"), "the id of a hosted zone o
 # https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
 topic_arn: Final = _text(
     re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}", re.ASCII), "the ARN of a topic of SNS"
+)
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html: one of the two days is "?".
+schedule: Final = _text(
+    re.compile(
+        r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d{1,4}) (minutes|hours|days))\)"
+        r"|cron\((?=.{11,100}$)[0-9*,/-]+ [0-9*,/-]+ ([0-9*,/LW-]+ [A-Z0-9*,/-]+ \?|\? [A-Z0-9*,/-]+ [A-Z0-9*,/#-]+)"
+        r" [0-9*,/-]+\)",
+        re.ASCII,
+    ),
+    "a schedule of EventBridge such as rate(1 day) or cron(0 6 * * ? *)",
 )
 email: Final = _text(re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"), "an e-mail address")
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html (StackName)

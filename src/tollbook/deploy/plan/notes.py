@@ -13,6 +13,12 @@ from tollbook.deploy.plan.options import YES
 USUAL: Final = "cloudwatch:/aws/bedrock/modelinvocations"
 """What the server reports on where nothing is said."""
 _ATHENA: Final = "athena:"
+_LOOK_UPS: Final = (
+    ("names", "Bedrock", "names"),
+    ("metrics", "CloudWatch", "metrics"),
+    ("bill", "Cost Explorer", "the bill"),
+)
+"""Each word of the server's setting, who is asked, and for what."""
 _GROUP: Final = "group:"
 _OF_POOL: Final = "finops"
 """The group that the template makes."""
@@ -76,8 +82,7 @@ def _reading(values: Mapping[str, str], region: str) -> Iterator[str]:
     where = "" if source.startswith("s3:") else f", in {_listed(values['TollbookRegions'] or region)}"
     roles, own = _roles(values), values["BedrockRoleArn"]
     by = f", as {own}, which must let it" if own else ""
-    look_up = "" if values["TollbookLookUp"] == "none" else "; it asks Bedrock and CloudWatch for names and metrics"
-    yield f"It reads {_listed(source)}{where}{by}{look_up}."
+    yield f"It reads {_listed(source)}{where}{by}{_look_up(values)}."
     if roles:
         yield f"For other accounts it assumes {_listed(','.join(roles))}: those must let it."
     if source.startswith(_ATHENA) and not (values["RoleArn"] or values["PolicyArns"] or own):
@@ -85,6 +90,16 @@ def _reading(values: Mapping[str, str], region: str) -> Iterator[str]:
             "Its role gets nothing for Athena, whose buckets and keys are not known here: name a policy of what "
             f"'tollbook iam {source}' prints with --policy-arns, or bring a role with --role-arn."
         )
+
+
+def _look_up(values: Mapping[str, str]) -> str:
+    asked = _words(values["TollbookLookUp"]) or ["names", "metrics"]
+    found = [(who, what) for word, who, what in _LOOK_UPS if word in asked]
+    if not found:
+        return ""
+    whom, what = (_listed(",".join(words)) for words in zip(*found, strict=True))
+    cost = ", at $0.01 a request for the bill" if "bill" in asked else ""
+    return f"; it asks {whom} for {what}{cost}"
 
 
 def _roles(values: Mapping[str, str]) -> Iterable[str]:
@@ -146,6 +161,20 @@ def on_what_to_do(values: Mapping[str, str], first_user: str) -> Iterator[str]:
     if values["AlarmEmail"]:
         too = ", beside the topic of --alarm-topic-arn" if values["AlarmTopicArn"] else ""
         yield f"{values['AlarmEmail']} gets a mail of SNS, and must confirm it before alarms come{too}."
+    yield from _on_budgets(values)
+
+
+def _on_budgets(values: Mapping[str, str]) -> Iterator[str]:
+    if not values["BudgetSchedule"]:
+        return
+    own = "; see that the role of --role-arn may do sns:Publish on it" if values["RoleArn"] else ""
+    yield (
+        f"Budgets are checked by {values['BudgetSchedule']}, in UTC. While one is over its limit or near it, each run "
+        f"tells the topic of the output BudgetTopicArn{own}."
+    )
+    yield "A run reads eight weeks of logs; days that are over are kept, so that later runs read few of them."
+    if values["BudgetEmail"]:
+        yield f"{values['BudgetEmail']} gets a mail of SNS, and must confirm it before budgets are told."
 
 
 def _words(text: str) -> list[str]:

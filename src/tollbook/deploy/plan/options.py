@@ -5,6 +5,7 @@ new one. An empty text says that something shall not be set.
 """
 
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from tollbook.core.errors import UsageError, why
-from tollbook.core.settings import Setting, choice, whole
+from tollbook.core.settings import Setting, choice, module_and_name, whole
 from tollbook.deploy.plan import limits
 
 TEAM_FILE: Final = "tollbook.toml"
@@ -31,10 +32,12 @@ class Option(msgspec.Struct, frozen=True):
         setting: its flags, how it is read and what it means. Its variable is the parameter: the environment says
             nothing here.
         parameter: of the template; empty for what is not CloudFormation's to know.
+        table: of a team's file, which as a whole says the same as JSON would; empty where none does.
     """
 
     setting: Setting
     parameter: str = ""
+    table: str = ""
 
     @property
     def name(self) -> str:
@@ -104,21 +107,18 @@ def team_file(path: Path, options: Iterable[Option]) -> Mapping[str, str]:
     """What a team's file says, by the settings' names and as it would be written on the command line.
 
     Args:
-        path: of a TOML file with a table `[deploy]`, in which flags stand without their dashes.
+        path: of a TOML file with a table `[deploy]`, in which flags stand without their dashes, and those of options
+            that have one of their own.
 
     Raises:
         UsageError: the file cannot be read, is no TOML, or says something that is no option.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as fault:
-        raise UsageError(f"{path} is not TOML: {fault}. Mend it, or move it away.") from fault
-    except UnicodeDecodeError as fault:
-        raise UsageError(f"{path} is not text in UTF-8. Write it anew.") from fault
-    except OSError as fault:
-        raise UsageError(f"Cannot read {path}: {why(fault)}.") from fault
+    content = _toml(path)
     known = {flag.removeprefix("--"): option for option in options for flag in option.setting.flags}
-    problems = [f"[{name}] or {name} = …: only the table [{_TABLE}] is read." for name in content if name != _TABLE]
+    tables = {option.table: option for option in known.values() if option.table}
+    read = " and ".join(f"[{name}]" for name in (_TABLE, *tables))
+    others = [name for name in content if name not in (_TABLE, *tables)]
+    problems = [f"[{name}] or {name} = …: only {read} are read." for name in others]
     table = content.get(_TABLE, {})
     said: dict[str, str] = {}
     keys: dict[str, str] = {}
@@ -137,9 +137,36 @@ def team_file(path: Path, options: Iterable[Option]) -> Mapping[str, str]:
                 said[option.name] = _written(value, option)
             except ValueError as fault:
                 problems.append(f"{key}: {fault}")
+    for name in (name for name in tables if name in content):
+        option = tables[name]
+        try:
+            if option.name in keys:
+                raise ValueError(f"{keys[option.name]} means the same; leave one of them out.")
+            said[option.name] = _as_json(content[name])
+        except ValueError as fault:
+            problems.append(f"[{name}]: {fault}")
     if problems:
         raise UsageError(f"{path} cannot be used:", problems)
     return said
+
+
+def _as_json(table: object) -> str:
+    """In ASCII, as CloudFormation keeps it."""
+    try:
+        return json.dumps(table, separators=(",", ":"))
+    except TypeError as fault:
+        raise ValueError("dates and times mean nothing there; leave them out.") from fault
+
+
+def _toml(path: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as fault:
+        raise UsageError(f"{path} is not TOML: {fault}. Mend it, or move it away.") from fault
+    except UnicodeDecodeError as fault:
+        raise UsageError(f"{path} is not text in UTF-8. Write it anew.") from fault
+    except OSError as fault:
+        raise UsageError(f"Cannot read {path}: {why(fault)}.") from fault
 
 
 def _unknown(key: str, known: Iterable[str]) -> str:
@@ -191,6 +218,7 @@ _NEEDLESS: Final = frozenset(
         "TOLLBOOK_METRICS",
     }
 )
+_TABLES: Final = {"TOLLBOOK_BUDGETS": "budgets"}
 _OTHER_FLAGS: Final = {"COGNITO_ALLOWED_CLIENT_IDS": ("--cognito-client-ids",)}
 _OTHER_NAMES: Final = {"TOLLBOOK_REGION": "default_region"}
 """`--region` is the stack's."""
@@ -199,6 +227,8 @@ _OTHER_WORDS: Final = {
     "COGNITO_ALLOWED_CLIENT_IDS": "the app clients whose tokens are accepted, separated by commas; needed with "
     "--cognito-user-pool-id; where a pool is made, they come beside the client that is made in it",
     "OAUTH_AUDIENCE": "whom a token must be meant for (default: the server's URL)",
+    "TOLLBOOK_BUDGETS": "budgets that can be asked about, and that --budget-schedule checks: a TOML file with tables "
+    "[budgets.NAME] (default: those of the team's file)",
     "TOLLBOOK_CLOSED_DAYS": "where days that are over are kept, so that they are read once: s3://BUCKET/PREFIX or none "
     "(default: the stack's bucket)",
     "TOLLBOOK_NAMES": "which models opaque ids stand for: a file in an image that you bring with --image-uri",
@@ -225,7 +255,7 @@ def _of_server(setting: Setting) -> Option:
         other_flags=(*setting.other_flags, *_OTHER_FLAGS.get(setting.variable, ())),
         other_variables=(),
     )
-    return Option(ours, parameter)
+    return Option(ours, parameter, _TABLES.get(setting.variable, ""))
 
 
 def parameter_of(variable: str) -> str:
@@ -294,7 +324,7 @@ FUNCTION: Final = (
         "--app",
         "App",
         "MODULE:NAME",
-        limits.app,
+        module_and_name,
         "a server of your own to serve in place of tollbook's, from the project in this folder",
     ),
     _option(
@@ -424,12 +454,23 @@ ALARMS: Final = (
         "the cost of reading logs in an hour that raises an alarm",
     ),
 )
+BUDGETS: Final = (
+    _option(
+        "--budget-schedule",
+        "BudgetSchedule",
+        "WHEN",
+        limits.schedule,
+        "when budgets are checked, in UTC: rate(1 day) or cron(0 6 * * ? *) (default: never)",
+    ),
+    _option("--budget-email", "BudgetEmail", "EMAIL", limits.email, "who is told where one is over its limit or near"),
+)
 GROUPS: Final = {
     "where": PLACE,
     "the function": FUNCTION,
     "the way in": DOOR,
     "who may come in": LOGIN,
     "alarms": ALARMS,
+    "the check of budgets": BUDGETS,
 }
 """By what they are about; beside them stand the server's own settings: `server_options`."""
 OPTIONS: Final = tuple(option for group in GROUPS.values() for option in group)

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from tollbook.core.iam import Policy, Statement
+from tollbook.deploy.found import bootstrap_of
 from tollbook.deploy.plan.actions import CALLS, INVITE, KINDS, PUSH
 
 _ANY: Final = "*"
@@ -68,6 +69,7 @@ def permissions(
         "region": region,
         "account": account if account.isdigit() else _ANY,
         "stack": stack,
+        "images": bootstrap_of(stack),
         "begin": stack[:_CUT],
         "small": stack[:_CUT].lower(),
         "zone": parameters["HostedZoneId"],
@@ -116,12 +118,13 @@ _PLACES: Final = {
     "apigateway": ("arn:{partition}:apigateway:{region}::/*",),
     "cloudformation": (
         "arn:{partition}:cloudformation:{region}:{account}:stack/{stack}/*",
-        "arn:{partition}:cloudformation:{region}:{account}:stack/{stack}-bootstrap/*",
+        "arn:{partition}:cloudformation:{region}:{account}:stack/{images}/*",
     ),
     "cloudwatch": ("arn:{partition}:cloudwatch:{region}:{account}:alarm:{begin}*",),
     "cognito-idp": ("arn:{partition}:cognito-idp:{region}:{account}:userpool/*",),
     "dynamodb": ("arn:{partition}:dynamodb:{region}:{account}:table/{begin}*",),
     "ecr": ("arn:{partition}:ecr:{region}:{account}:repository/{small}*",),
+    "events": ("arn:{partition}:events:{region}:{account}:rule/{begin}*",),
     "iam": ("arn:{partition}:iam::{account}:role/{begin}*",),
     "lambda": ("arn:{partition}:lambda:{region}:{account}:function:",),
     "logs": ("arn:{partition}:logs:{region}:{account}:log-group:{begin}*",),

@@ -9,7 +9,7 @@ import msgspec
 
 from tollbook.core.errors import UsageError
 from tollbook.core.iam import partition_of
-from tollbook.deploy.found import Found, Stack
+from tollbook.deploy.found import Found, Stack, bootstrap_of
 from tollbook.deploy.plan.changes import Change as Change
 from tollbook.deploy.plan.changes import all_new, between, said_otherwise
 from tollbook.deploy.plan.contradictions import contradictions
@@ -211,7 +211,7 @@ def _changes(
     whole: str, values: Mapping[str, str], made: Mapping[str, str], wanted: Wanted, found: Found
 ) -> Iterator[Change]:
     if wanted.builds and found.bootstrap is None:
-        yield Change(kind="make", what=f"ECR: a repository for the image, in the stack {wanted.stack}-bootstrap")
+        yield Change(kind="make", what=f"ECR: a repository for the image, in the stack {bootstrap_of(wanted.stack)}")
     if found.stack is None:
         yield from all_new(made)
         return

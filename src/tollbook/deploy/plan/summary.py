@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from tollbook.core.text import printable
+from tollbook.deploy.found import bootstrap_of
 from tollbook.deploy.plan.changes import Change
 from tollbook.deploy.plan.costs import CALLS, READ, REGION, assumed, unknown
 from tollbook.deploy.plan.permissions import Permissions
@@ -138,7 +139,7 @@ def _permissions(permissions: Permissions) -> _Lines:
 
 def _not_done(plan: Plan) -> Iterator[str]:
     others = ", and the account's role for logs of API Gateway" if plan.parameters["ApiLogRole"] == "yes" else ""
-    stacks = f"stacks {plan.stack} and {plan.stack}-bootstrap" if plan.builds else f"stack {plan.stack}"
+    stacks = f"stacks {plan.stack} and {bootstrap_of(plan.stack)}" if plan.builds else f"stack {plan.stack}"
     yield f"It touches nothing but the {stacks}{others}."
     if not plan.parameters["App"]:
         yield "It does not switch on the logging of Bedrock: 'tollbook doctor' tells whether that is on, and how to."

@@ -114,6 +114,8 @@ _BROKEN_OFF: Final = (aws.ConnectionError, aws.HTTPClientError, aws.IncompleteRe
 # "Signature expired: 20260204T205323Z is now earlier than 20260205T141250Z (20260205T141750Z - 5 min.)":
 # https://github.com/boto/boto3/issues/4716
 _OUT_OF_TIME: Final = re.compile("Signature (?:expired|not yet current): ")
+# "User not enabled for cost explorer access": https://github.com/aws-samples/aws-cost-explorer-report/issues/15
+_NOT_SWITCHED_ON: Final = "not enabled for cost explorer"
 # What is so long and without a gap may be a token.
 _SECRET: Final = re.compile(r"[A-Za-z0-9+/=_%-]{40,}")
 _LONGEST: Final = 300
@@ -255,6 +257,12 @@ def _answered(scene: _Scene, fault: ClientError) -> Trouble:
 
 def _denied(scene: _Scene) -> Trouble:
     denial = denial_in(scene.message)
+    if scene.service == "ce" and _NOT_SWITCHED_ON in scene.message:
+        return scene.trouble(
+            Denied,
+            "Cannot read {what}: Cost Explorer is not switched on, or not open to this account; whoever manages the "
+            "billing can open it in the Billing console, and it takes a day to fill.",
+        )
     if scene.code.startswith("KMS") and "Denied" not in scene.code:
         return scene.trouble(
             Denied, "Cannot decrypt {what}: its KMS key is disabled, deleted or not ready ({code}); see to the key."
@@ -332,6 +340,19 @@ _ANSWERS: Final = (
         "Too many queries of Logs Insights run in {there}: wait until some end, then ask again.",
         {"LimitExceededException"},
         "logs",
+    ),
+    # https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_GetCostAndUsage.html (Errors)
+    _Saying(
+        NoSuchPlace,
+        "Cost Explorer has no data for these days: it takes a day to fill, and keeps 14 months of days.",
+        {"BillExpirationException", "DataUnavailableException"},
+        "ce",
+    ),
+    _Saying(
+        Unreachable,
+        "Cost Explorer's figures changed while {what} was read: ask again.",
+        {"InvalidNextTokenException", "RequestChangedException"},
+        "ce",
     ),
     _Saying(Expired, _OVER, _EXPIRED),
     _Saying(NotLoggedIn, _CLOCK, {"RequestTimeTooSkewed"}),

@@ -76,6 +76,15 @@ class Access:
         self.check_region(region)
         return region
 
+    @property
+    def partition(self) -> str:
+        """That of the home region.
+
+        Raises:
+            UsageError, SourceError: as `home_region`.
+        """
+        return self._partition_of(self.home_region)
+
     def own_account(self) -> str:
         """The account of the credentials at hand; AWS is asked once.
 

@@ -8,6 +8,7 @@ Which actions take which resources is as AWS's service authorization reference h
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsglue.html
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscostexplorerservice.html
 """
 
 import re
@@ -82,6 +83,7 @@ def policy_for(
     results_key: str = "",
     names: bool = False,
     metrics: bool = False,
+    bill: bool = False,
     keep: str = "",
     keep_key: str = "",
     assume: Sequence[str] = (),
@@ -97,6 +99,7 @@ def policy_for(
         logs_key, results_key, keep_key: ARNs of the KMS keys that encrypt the objects there.
         names: the models behind opaque ids are looked up.
         metrics: logs are compared with CloudWatch's metrics.
+        bill: they are compared with AWS's bill.
         keep: the place of S3 that keeps the rows of days that are over.
         assume: ARNs of roles in other accounts, which have policies of their own.
 
@@ -125,11 +128,14 @@ def policy_for(
     statements += _kept(bucket_of(keep), keep_key, where) if keep else ()
     statements += _names(where) if names else ()
     statements += _metrics(where) if metrics else ()
+    statements += _bill() if bill else ()
     if assume:
         roles = tuple(_matched(_ROLE, role, "the ARN of a role")[0] for role in assume)
         statements.append(_allow("AssumeRoles", ["sts:AssumeRole"], roles))
     if not statements:
-        raise UsageError(f"Say what a policy is wanted for: {FORMS}, or --keep, --names, --metrics or --assume.")
+        raise UsageError(
+            f"Say what a policy is wanted for: {FORMS}, or --keep, --names, --metrics, --bill or --assume."
+        )
     return Policy(tuple(statements))
 
 
@@ -337,6 +343,11 @@ def _names(where: _Where) -> Iterator[Statement]:
 def _metrics(where: _Where) -> Iterator[Statement]:
     # They take no resource, and the key cloudwatch:namespace is not theirs.
     yield _allow("ReadMetrics", ["cloudwatch:ListMetrics", "cloudwatch:GetMetricData"], (ANY,), where.here)
+
+
+def _bill() -> Iterator[Statement]:
+    # Its only resources are billing views, which nobody names here; and one endpoint answers for every region.
+    yield _allow("ReadBill", ["ce:GetCostAndUsage"], (ANY,))
 
 
 def _list_logs(logs: Delivery, where: _Where) -> Statement:

@@ -196,7 +196,10 @@ def _grids(explanation: Explanation) -> Iterator[Grid]:
         return
     rows = tuple((_part(name, amount), amount) for name, amount in parts)
     yield Grid(
-        "parts of the change", (Column("part", "name"), Column("change", "change")), rows, ("all", explanation.change_usd)
+        "parts of the change",
+        (Column("part", "name"), Column("change", "change")),
+        rows,
+        ("all", explanation.change_usd),
     )
     names = model_names(mover.name for mover in explanation.models)
     yield _table("principal", explanation, explanation.principals, explanation.other_principals, {})

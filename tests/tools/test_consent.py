@@ -36,7 +36,7 @@ DEAR_WORDS: Final = "This question reads about 300 GB of logs, which AWS charges
 LARGE: Final = 6 * GB
 LARGE_WORDS: Final = "This question reads about 3 GB of logs, which AWS charges nothing for."
 HIDDEN_WORDS: Final = "This question reads more of the logs than is read without asking."
-NOBODY_AGREED: Final = "Nothing was read, since nobody agreed to the cost. Ask for fewer days, and it costs less."
+NOBODY_AGREED: Final = "Nothing was read, since nobody agreed to the cost. A shorter time or one region costs less."
 AGREED: Final = ElicitResult(action="accept", content={"go_on": True})
 
 
@@ -167,7 +167,7 @@ async def test_where_nobody_agrees_nothing_is_read(metered: Metered, era: str, a
 async def test_a_client_without_a_user_is_told_the_cost_and_how_to_go_on(metered: Metered, era: str) -> None:
     server = reading(metered.source)
     refused = await called(server, era=era, days=2)
-    way = "Ask for fewer days, or, once whoever pays agrees, call again with max_scan_usd=1.82."
+    way = "Ask about a shorter time or one region, or, once whoever pays agrees, call again with max_scan_usd=1.82."
     assert (refused.is_error, text_of(refused)) == (True, f"{DEAR_WORDS} Nothing was read. {way}")
     assert metered.requests == []
     assert (await reported(server, era=era, days=2, max_scan_usd=1.82))["totals"]["calls"] == 2
@@ -221,7 +221,7 @@ async def test_beyond_twenty_times_the_limit_a_user_has_to_be_asked(metered: Met
         refused = text_of(await called(server, days=2))
         assert refused == (
             "This question reads about 4.5 TB of logs, which AWS charges about $23.00 for. Nothing was read. That is "
-            "more than a client may allow that cannot ask its user. Ask for fewer days."
+            "more than a client may allow that cannot ask its user. Ask about a shorter time or one region."
         )
         beyond = text_of(await called(server, days=2, max_scan_usd=10.01))
         assert beyond.startswith("max_scan_usd '10.01' is not right: input should be less than or equal to ")
@@ -280,8 +280,8 @@ class TestSight:
                 text_of(await called(server, days=2, max_scan_usd=usd)) for usd in (0, 0.01, 0.5, 0.51, 2, 4, 8, 9.99)
             }
             assert told == {
-                f"{HIDDEN_WORDS} Nothing was read. Ask for fewer days, or, once whoever pays agrees, call again with "
-                "max_scan_usd=10."
+                f"{HIDDEN_WORDS} Nothing was read. Ask about a shorter time or one region, or, once whoever pays agrees, "
+                "call again with max_scan_usd=10."
             }
             assert metered.requests == []
             assert not (await called(server, days=2, max_scan_usd=10)).is_error

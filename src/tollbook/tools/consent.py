@@ -51,10 +51,13 @@ def consent_to(
         settings.max_scan_usd + Decimal("0.01") if too_large else Decimal(0),
     ).quantize(Decimal("0.01"), ROUND_CEILING)
     if wanted > highest:
-        way = "That is more than a client may allow that cannot ask its user. Ask for fewer days."
+        way = "That is more than a client may allow that cannot ask its user. Ask about a shorter time or one region."
     else:
         enough = plain(wanted if sight.is_all else highest)
-        way = f"Ask for fewer days, or, once whoever pays agrees, call again with {ARGUMENT}={enough}."
+        way = (
+            "Ask about a shorter time or one region, or, once whoever pays agrees, call again with "
+            f"{ARGUMENT}={enough}."
+        )
     raise ToolError(f"This question reads {what}. Nothing was read. {way}")
 
 

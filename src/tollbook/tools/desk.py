@@ -115,7 +115,7 @@ class Desk:
         """
         if not (isinstance(consent, AcceptedElicitation) and consent.data.go_on):
             raise UsageError(
-                "Nothing was read, since nobody agreed to the cost. Ask for fewer days, and it costs less."
+                "Nothing was read, since nobody agreed to the cost. A shorter time or one region costs less."
             )
 
         async def work(tell: Tell) -> Result:

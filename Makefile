@@ -20,7 +20,7 @@ demo: $(INSTALLED)  ## a server on the sample logs, asked over MCP what Bedrock 
 	@XDG_DATA_HOME=$(VENV)/no-prices-of-yours $(BIN)/tollbook report examples/bedrock-logs.jsonl.gz --names examples/names.json --days 14 --now 2026-11-22T12:00Z
 
 test: $(INSTALLED) $(BESIDE:%=$(VENV)/%/.installed)  ## every test, with branch coverage, in two processes: many wait for others most of the time
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 check: $(INSTALLED) lint types layers test  ## what a change must pass: lint, types, layers, and every test
 

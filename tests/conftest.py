@@ -1,5 +1,6 @@
 """What many tests use."""
 
+import functools
 import io
 import logging
 import re
@@ -7,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+import botocore.loaders
+import botocore.session
 import pytest
 
 from tests.auth_servers.issuer import CANARY, PASSWORD
@@ -18,6 +21,32 @@ _SECRET: Final = re.compile(
     rf"eyJ[A-Za-z0-9_-]{{12}}|tbk_[0-9a-f]{{16}}_[0-9a-f]{{8}}|{re.escape(PASSWORD)}|{re.escape(CANARY)}"
 )
 """What a token or an API key begins with, and what stands in those that the tests make."""
+
+
+_LONGEST: Final = (
+    "tests/conformance/test_conformance.py",
+    "tests/sources/aws/test_agreement.py",
+    "tests/client/login/test_eight_at_once.py",
+    "tests/hosting/test_instances.py",
+    "tests/conformance/test_on_lambda.py",
+    "tests/test_truth.py",
+    "tests/client/repl/test_session.py",
+    "tests/hosting/test_memory.py",
+    "tests/image/test_entry.py",
+    "tests/auth_servers/test_login.py",
+    "tests/deploy/test_template_linters.py",
+    "tests/deploy/test_image.py",
+    "tests/threats/test_client_secrets.py",
+    "tests/hosting/runtime/test_instances_on_lambda.py",
+    "tests/client/test_login_commands.py",
+)
+"""Files of half a minute or more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, so that no process is left alone with it at the end."""
+    turns = {name: turn for turn, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: turns.get(item.nodeid.partition("::")[0], len(turns)))
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +71,14 @@ def _no_server_wrote_a_credential(tmp_path_factory: pytest.TempPathFactory) -> I
     yield
     logs = list(tmp_path_factory.getbasetemp().rglob("instance-*.log"))
     assert not [log for log in logs if _SECRET.search(log.read_text(errors="replace"))]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _services_are_looked_up_once() -> Iterator[None]:
+    """Each session of botocore reads anew what the services of AWS are like, which takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", functools.cache(botocore.loaders.create_loader))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """The house itself: its layers, its wheel, and the words of its README."""
 
-import os
 import re
 import subprocess
 import sys
@@ -9,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.processes import unmeasured
+
 ROOT = Path(__file__).parent.parent
 
 
 def run(*words: str | Path, **settings: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, **settings}
+    environment = {**unmeasured(), **settings}
     return subprocess.run([*map(str, words)], capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
 
 

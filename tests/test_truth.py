@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.processes import unmeasured
 from tests.logs import Ask
 
 GENERATOR = Path(__file__).parent.parent / "bench" / "gen_logs.py"
@@ -21,7 +22,7 @@ MEASURES = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_t
 def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Any]]:
     path = tmp_path_factory.mktemp("truth") / "log.jsonl"
     words = ["--events", "100000", "--dupes", "0.01", "--bad", "0.001", "--out", str(path)]
-    subprocess.run([sys.executable, str(GENERATOR), *words], check=True, capture_output=True)
+    subprocess.run([sys.executable, str(GENERATOR), *words], check=True, capture_output=True, env=unmeasured())
     yield path, json.loads(Path(f"{path}.truth.json").read_text())
     path.unlink()
 

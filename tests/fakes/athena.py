@@ -28,7 +28,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +36,8 @@ import duckdb
 import msgspec
 import sqlglot
 from sqlglot import exp
+
+from tests.fakes.server import FakeServer
 
 _ROWS_A_PAGE: Final = 1000
 _JSON: Final = "application/x-amz-json-1.1"
@@ -333,7 +335,7 @@ def athena(definition: str, folder: Path) -> Iterator[FakeAthena]:
         def log_message(self, *_: object) -> None:
             """Says nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with FakeServer(("127.0.0.1", 0), Handler) as server:
         fake = FakeAthena(Table(definition, folder), f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()

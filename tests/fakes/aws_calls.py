@@ -120,6 +120,8 @@ class AwsCalls:
             case "dynamodb":
                 tables = [params["TableName"]] if "TableName" in params else list(params["RequestItems"])
                 return [f"arn:aws:dynamodb:{region}:{self._account}:table/{table}" for table in tables]
+            case "sns":
+                return [params["TopicArn"]] if "TopicArn" in params else []
             case "sts":
                 return [params["RoleArn"]] if "RoleArn" in params else []
         return []

@@ -41,7 +41,7 @@ import msgspec
 from botocore.config import Config
 
 from tests.fakes.invocations import Rendered, Truth
-from tests.fakes.processes import free_port, listening
+from tests.fakes.processes import free_port, listening, unmeasured
 
 ACCOUNT: Final = "111122223333"
 REGION: Final = "eu-west-1"
@@ -497,7 +497,7 @@ def cloudwatch_logs(log: Path) -> Iterator[Logs]:
     """A server until the end of the block; `log` takes what it prints."""
     port = free_port()
     code = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from {__name__} import serve; serve({port})"
-    with listening([sys.executable, "-c", code], port, log):
+    with listening([sys.executable, "-c", code], port, log, unmeasured()):
         yield Logs(f"http://127.0.0.1:{port}")
 
 

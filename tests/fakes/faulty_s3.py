@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import msgspec
+
+from tests.fakes.server import FakeServer
 
 _PASSED_ON: Final = ("Content-Type", "Content-Length", "ETag", "Content-Range", "Last-Modified")
 
@@ -106,7 +108,7 @@ def faulty(upstream: str) -> Iterator[FaultyS3]:
         def log_message(self, *_: object) -> None:
             """Says nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with FakeServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         between = FaultyS3(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -17,10 +17,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar, Final
 
 from tests.fakes.insights_language import Event, Malformed, Result, check, run
+from tests.fakes.server import FakeServer
 
 _TYPE: Final = "application/x-amz-json-1.1"
 
@@ -221,7 +222,7 @@ def serving_insights(fake: FakeInsights) -> Iterator[FakeInsights]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = FakeServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from tests.fakes.processes import free_port, listening
+from tests.fakes.processes import free_port, listening, unmeasured
 
 REGION: Final = "eu-west-1"
 _SERVER: Final = """
@@ -42,7 +42,7 @@ def moto_server(log: Path) -> Iterator[str]:
         https://docs.getmoto.org/en/latest/docs/server_mode.html
     """
     port = free_port()
-    with listening([sys.executable, "-c", _SERVER, str(port)], port, log):
+    with listening([sys.executable, "-c", _SERVER, str(port)], port, log, unmeasured()):
         yield f"http://127.0.0.1:{port}"
 
 

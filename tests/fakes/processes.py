@@ -1,6 +1,7 @@
 """Servers that run in processes of their own, on loopback, as long as a test needs them."""
 
 import contextlib
+import os
 import secrets
 import socket
 import subprocess
@@ -28,6 +29,14 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def unmeasured(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """An environment for programs that run nothing of ours: coverage, which would look for it, makes them half as fast.
+
+    Source: https://coverage.readthedocs.io/en/latest/subprocess.html
+    """
+    return {name: value for name, value in environment.items() if not name.startswith("COVERAGE_PROCESS_")}
 
 
 @contextmanager

@@ -104,6 +104,13 @@ class Recorder:
         body = f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
         self._answers[operation] = (status, body.encode())
 
+    def refuse_as_json(self, operation: str, status: int, code: str, message: str) -> None:
+        """The same for services of AWS's JSON protocol.
+
+        Source: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html#operation-error-serialization
+        """
+        self._answers[operation] = (status, json.dumps({"__type": code, "message": message}).encode())
+
     def forgive(self, operation: str) -> None:
         """Lets moto answer it again."""
         del self._answers[operation]

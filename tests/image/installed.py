@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.fakes.processes import unmeasured
+
 ROOT: Final = Path(__file__).parents[2]
 STEPS: Final = ROOT / "scripts" / "install_image.sh"
 _FOLDER: Final = "/opt/tollbook"
@@ -86,5 +88,5 @@ def _replaced(text: str, places: Mapping[str, str]) -> str:
 
 def step(name: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     """Does a step of the installation."""
-    environment = {**os.environ, "PYTHON": sys.executable}
+    environment = {**unmeasured(), "PYTHON": sys.executable}
     return subprocess.run([str(STEPS), name, str(folder)], capture_output=True, text=True, check=False, env=environment)

@@ -280,8 +280,8 @@ class TestSight:
                 text_of(await called(server, days=2, max_scan_usd=usd)) for usd in (0, 0.01, 0.5, 0.51, 2, 4, 8, 9.99)
             }
             assert told == {
-                f"{HIDDEN_WORDS} Nothing was read. Ask about a shorter time or one region, or, once whoever pays agrees, "
-                "call again with max_scan_usd=10."
+                f"{HIDDEN_WORDS} Nothing was read. Ask about a shorter time or one region, or, once whoever pays "
+                "agrees, call again with max_scan_usd=10."
             }
             assert metered.requests == []
             assert not (await called(server, days=2, max_scan_usd=10)).is_error

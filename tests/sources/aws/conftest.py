@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 
 from tests.fakes.cloudwatch_logs import Logs, cloudwatch_logs
+from tests.fakes.processes import unmeasured
 from tollbook.sources.reading import Stretch
 
 _GENERATOR: Final = Path(__file__).parents[3] / "bench" / "gen_logs.py"
@@ -49,7 +50,7 @@ def the_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TheLog]:
     events = os.environ.get("TOLLBOOK_TEST_RECORDS", "2500")
     words = ["--events", events, "--profile", "mixed", "--dupes", "0.01", "--days", str(_DAYS)]
     words += ["--end", f"{midnight:%Y-%m-%d}", "--out", str(path)]
-    subprocess.run([sys.executable, str(_GENERATOR), *words], check=True, capture_output=True)
+    subprocess.run([sys.executable, str(_GENERATOR), *words], check=True, capture_output=True, env=unmeasured())
     starts = [midnight - timedelta(days=number) for number in range(_DAYS, 0, -1)]
     days = tuple(Stretch(start, start + timedelta(days=1)) for start in starts)
     yield TheLog(path, json.loads(Path(f"{path}.truth.json").read_text()), days)

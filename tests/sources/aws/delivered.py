@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from tests.fakes.processes import unmeasured
 from tests.logs import ACCOUNT, call, lines
 from tollbook.app.book import price_book
 from tollbook.sources.files import read_files
@@ -68,7 +69,7 @@ def make_log(folder: Path) -> None:
     way; some delivered an hour late, and so in the next day; bodies and a permission check beside them."""
     words = ["--events", "1000", "--profile", "mixed", "--days", str(len(DAYS)), "--dupes", "0.02", "--bad", "0.005"]
     words += ["--end", f"{DAYS[-1].until:%Y-%m-%d}", "--per-file", "40", "--s3-tree", str(folder)]
-    subprocess.run([sys.executable, str(_GENERATOR), *words], check=True, capture_output=True)
+    subprocess.run([sys.executable, str(_GENERATOR), *words], check=True, capture_output=True, env=unmeasured())
     (folder / "tree.truth.json").unlink()
     late = [call(timestamp=f"2026-11-{number}T23:59:59.999Z", requestId=f"late-{number}") for number in (18, 19, 20)]
     for number, one in enumerate(late, 1):

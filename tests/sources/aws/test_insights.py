@@ -16,6 +16,7 @@ import pytest
 from botocore.config import Config
 
 from tests.fakes.insights import FakeInsights, serving_insights
+from tests.fakes.processes import unmeasured
 from tests.logs import ACCOUNT, call
 from tollbook.app.book import price_book
 from tollbook.core.errors import SourceError, UsageError
@@ -93,7 +94,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("insights") / "log.jsonl"
     words = ["--events", "1000", "--profile", "mixed", "--chunk", "5", "--days", str(DAYS), "--out", str(path)]
     words += ["--end", f"{FIRST + timedelta(days=DAYS):%Y-%m-%d}"]
-    subprocess.run([sys.executable, str(GENERATOR), *words], check=True, capture_output=True)
+    subprocess.run([sys.executable, str(GENERATOR), *words], check=True, capture_output=True, env=unmeasured())
     return path
 
 

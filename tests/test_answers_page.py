@@ -45,7 +45,7 @@ def test_each_answer_has_an_example() -> None:
     assert shown == {"explain", "forecast", "anomalies", "budget", "what-if", "hygiene", "reconcile"}
 
 
-@pytest.mark.parametrize("command", SHOWN.keys() - {BILLED})
+@pytest.mark.parametrize("command", [command for command in SHOWN if command != BILLED])
 def test_an_example_is_what_the_program_prints(command: str, ask: Ask) -> None:
     (logs,) = re.findall(r"`LOGS` stands for `([^`]*)`", PAGE)
     said = ask(*shlex.split(command.replace("LOGS", logs)))

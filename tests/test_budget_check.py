@@ -6,6 +6,7 @@ CloudWatch Logs, SNS, and the queue of SQS that hears the topic, are moto's.
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, time
@@ -24,6 +25,7 @@ from tests.fakes.aws_calls import AwsCalls
 from tests.fakes.emulator import emulated, emulator
 from tests.fakes.moto import REGION, go_to_moto, moto_server
 from tests.hosting.wire import ROOT
+from tests.logs import Ask
 from tollbook.app.budget_check import TOPIC, check, check_in, handler
 from tollbook.app.deployed import statements_for
 from tollbook.core.errors import SourceError, UsageError
@@ -135,7 +137,7 @@ def test_the_function_tells_the_topic_of_a_budget_that_is_over_and_again_with_ea
     with emulated(emulator, command, tmp_path, environment) as function:
         answers = [function.invoke({"source": "aws.events"}).json for _ in range(2)]
         assert '"budgets checked"' in function.log.read_text()
-    assert answers == [{"state": "over", "budgets": {"all": "over", "etl": "ok"}, "told": True}] * 2
+    assert answers == [{"state": "over", "budgets": {"all": "over", "etl": "ok"}, "unread": [], "told": True}] * 2
     first, second = aws.told()
     assert first["Subject"] == "tollbook: of 2 Bedrock budgets 1 over the limit"
     assert "all (all calls): spent $3.30 of $3.00 (110%) today" in first["Message"]
@@ -162,7 +164,12 @@ def test_it_asks_aws_for_nothing_but_what_the_stacks_role_allows(aws: Aws) -> No
 
 def test_nobody_is_told_while_all_is_well(aws: Aws) -> None:
     aws.spend(1000)
-    assert handler({}, None) == {"state": "ok", "budgets": {"all": "ok", "etl": "ok"}, "told": False}
+    assert handler({}, None) == {
+        "state": "ok",
+        "budgets": {"all": "ok", "etl": "ok"},
+        "unread": [],
+        "told": False,
+    }
     assert aws.told() == []
 
 
@@ -170,6 +177,70 @@ def test_a_budget_that_is_nearly_used_up_is_told_as_near(aws: Aws) -> None:
     aws.spend(160_000)
     assert handler({}, None)["state"] == "warning"
     assert [message["Subject"] for message in aws.told()] == ["tollbook: of 2 Bedrock budgets 1 near it"]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "state", "subject"),
+    [
+        (1000, "ok", "tollbook: not all logs could be read for 2 Bedrock budgets"),
+        (200_000, "over", "tollbook: of 2 Bedrock budgets 1 over the limit, and not all logs could be read"),
+    ],
+)
+def test_where_some_logs_cannot_be_read_the_topic_is_told_that_much_and_the_log_which(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tokens: int, state: str, subject: str
+) -> None:
+    aws.spend(tokens)
+    monkeypatch.setenv("TOLLBOOK_SOURCE", f"events:{GROUP},events:/secret/group")
+    found = handler({}, None)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (found["state"], found["told"]) == (state, True)
+    (unread,) = found["unread"]
+    assert "/secret/group" in unread
+    assert (json.loads(line)["unread"], json.loads(line)["level"]) == ([unread], "error")
+    (mail,) = aws.told()
+    assert mail["Subject"] == subject
+    assert len(subject) <= 100  # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+    assert "Some of the logs could not be read; the log of the function says which." in mail["Message"]
+    assert "all (all calls): spent at least $" in mail["Message"]
+
+
+def test_the_command_too_fails_where_some_logs_cannot_be_read(aws: Aws, ask: Ask, tmp_path: Path) -> None:
+    aws.spend(1000)
+    budgets = tmp_path / "tollbook.toml"
+    budgets.write_text('[budgets.all]\nusd = 3\nper = "day"\n')
+    words = ("--file", str(budgets), "--yes")
+    assert ask("budget", "check", f"events:{GROUP}", *words).code == 0
+    answer = ask("budget", "check", f"events:{GROUP}", "events:/secret/group", *words)
+    assert answer.code == 1
+    assert answer.out.startswith("ok       all (all calls): spent at least $")
+    assert "not read: No log group '/secret/group'" in answer.err
+
+
+@pytest.mark.parametrize("others", ["", ",events:/secret/group"])
+def test_a_mail_holds_the_budgets_and_no_place_account_or_path(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, others: str
+) -> None:
+    aws.spend(200_000)
+    monkeypatch.setenv("TOLLBOOK_SOURCE", f"events:{GROUP}{others}")
+    handler({}, None)
+    (mail,) = aws.told()
+    assert "etl (principal role/etl): spent" in mail["Message"]
+    assert "an estimate at list price" in mail["Message"]
+    for told in ("/aws/bedrock", "/secret", "s3://", "arn:", "123456789012", REGION, "events"):
+        assert told not in mail["Message"]
+
+
+def test_a_fault_of_our_own_fails_the_invocation_without_a_word_of_what_it_quotes(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.spend(200_000)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", "a-secret that is no URL")
+    with pytest.raises(SourceError) as fault:
+        handler({}, None)
+    whole = "".join(traceback.format_exception(fault.value)) + capsys.readouterr().err
+    assert "a-secret" not in whole
+    assert "a fault of tollbook's own; the log says where" in whole
+    assert aws.told() == []
 
 
 def test_logs_that_cannot_be_read_fail_the_invocation_with_a_line_in_the_log(

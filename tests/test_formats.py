@@ -93,11 +93,24 @@ def test_every_form_for_people_says_what_it_leaves_out(ask: Ask, tmp_path: Path,
     duplicate = call()
     log = write(tmp_path / "log.jsonl", call(model="new.model"), duplicate, duplicate, "broken", "broken too")
     text = ask("report", log, "--format", form).out.replace("\\", "")
-    assert "unpriced: 1 requests, 1,100 tokens" in text
+    assert "unpriced: 1 request, 1,100 tokens" in text
     assert "rejected: 2 lines" in text
     assert "not_json 2" in text
     assert "duplicates: 1 record" in text
     assert "not in these logs: bedrock-mantle, batch, async" in text
+
+
+@pytest.mark.parametrize("form", ["table", "text", "markdown"])
+def test_one_of_a_kind_and_none_are_told_as_such(ask: Ask, tmp_path: Path, form: str) -> None:
+    one = ask("report", write(tmp_path / "one.jsonl", call(), "broken"), "--format", form).out.replace("\\", "")
+    assert "rejected: 1 line (not_json 1)" in one
+    none = ask("report", write(tmp_path / "none.jsonl", "broken", "too"), "--format", form).out
+    assert "Past 0 days" not in none
+    if form == "table":
+        assert "  1 call\n" in one
+    if form == "text":
+        assert "(Past 1 day - us-east-1)" in one
+        assert "(No days - no region)" in none
 
 
 EVIL = "evil\x1b[31mred\x07\u202egnp.exe\u200b\x9b2J\r\nnew\ttab\x00\ufeff"

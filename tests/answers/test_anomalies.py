@@ -244,6 +244,34 @@ def test_hours_in_a_row_stay_in_a_row_when_the_clocks_go_back() -> None:
     assert one.hours == 2
 
 
+@pytest.mark.parametrize("by", [ANOMALIES_BY, BY_DAY])
+def test_however_much_was_read_a_day_is_judged_by_the_same_days(by: tuple[str, ...]) -> None:
+    long = [TODAY - step * DAY for step in range(72, 0, -1)]
+    # Dearer the longer ago: whoever looks further back finds more to be usual.
+    made = [calls(day, 40 + 2 * (TODAY - day).days, hour) for day in long for hour in WORK]
+    made += [calls(day, 2_000, 10) for day in long[-6::2]]
+    made += [calls(long[5], 3, who="role/rare"), calls(THURSDAY, 400, who="role/rare")]
+
+    def judged(days: int) -> list[Anomaly]:
+        since = (anomalies_window(days, NOW, ZONE).since or NOW).date()
+        answer = found([each for each in made if each.day >= since], by, days)
+        return [one for one in answer.anomalies if one.day > TODAY - 7 * DAY]
+
+    assert len(judged(7)) == 4
+    assert judged(30) == judged(7)
+
+
+def test_whole_days_at_the_end_without_any_call_are_told_first() -> None:
+    answer = found(office([day for day in DAYS if day < TODAY - 3 * DAY]))
+    assert (answer.last_call_on, answer.silent_days) == (date(2026, 11, 18), 3)
+    assert (
+        telling_of(answer)
+        .sentences[0]
+        .startswith("No call counted here is logged after Nov 18: the 3 whole days since count as $0.")
+    )
+    assert found(office()).silent_days == 0
+
+
 def test_an_anomaly_is_told_in_a_sentence() -> None:
     made = [*office(), *(calls(THURSDAY, 300, hour) for hour in WORK), calls(THURSDAY, 200, who="role/new\x1b[2J")]
     telling = telling_of(found(made))

@@ -106,20 +106,21 @@ def test_a_budget_is_read_with_all_that_it_may_say() -> None:
     ("text", "problem"),
     [
         ("", "It lacks its limit. Add usd"),
-        ('usd = "100"', "usd takes a number above 0"),
-        ("usd = true", "usd takes a number above 0"),
+        ('usd = "100"', "usd takes a number from 0.01"),
+        ("usd = true", "usd takes a number from 0.01"),
         ("usd = 0", "and not 0"),
         ("usd = -1", "and not -1"),
+        ("usd = 1e-25", "takes a number from 0.01"),
         ("usd = nan", "and not nan"),
         ("usd = inf", "and not inf"),
-        ("usd = 1_000_000_001", "up to 1,000,000,000"),
+        ("usd = 1_000_000_001", "to 1,000,000,000"),
         (f"usd = 1{'0' * 300}", "000…"),
         ('usd = 1\nper = "year"', "per takes month, week, day, and not year"),
         ("usd = 1\nper = 7", "per takes month, week, day, and not int"),
         ("usd = 1\nper = []", "per takes month, week, day, and not list"),
-        ("usd = 1\nwarn = 80", "warn takes a number above 0 and up to 1"),
+        ("usd = 1\nwarn = 80", "warn takes a number from 0.01 to 1"),
         ('usd = 1\nwarn = "80%"', "this one is quoted"),
-        ("usd = 1\nwarn = false", "warn takes a number above 0"),
+        ("usd = 1\nwarn = false", "warn takes a number from 0.01"),
         ("usd = 1\nlimit = 2", "There is no key limit. Known are usd, per, warn, principal, model, tag"),
         ('usd = 1\nprincpal = "x"', "There is no key princpal. Did you mean principal?"),
         ("usd = 1\nUSD = 2", "There is no key USD. Did you mean usd?"),
@@ -228,12 +229,16 @@ def test_a_period_is_a_month_a_week_from_monday_or_a_day(per: str, first: int, l
 
 
 def test_what_goes_on_as_before_is_foretold() -> None:
-    one = the_one([*every_day(50), spent(TODAY, 7)], "usd = 1000")
+    one = the_one([*every_day(50), spent(TODAY, 4)], "usd = 1000")
     assert one.forecast_usd == 300
     assert one.burn_per_day_usd == 10
-    assert one.spent_share == Decimal("0.187")
+    assert one.spent_share == Decimal("0.184")
     assert one.exhausted_on is None
     assert one.state == "ok"
+
+
+def test_of_a_day_that_is_dear_already_the_rest_is_foretold_as_usual() -> None:
+    assert the_one([*every_day(50), spent(TODAY, 7)], "usd = 1000").forecast_usd == 302  # half of today is to come
 
 
 def test_the_day_on_which_it_will_be_used_up_is_told() -> None:
@@ -334,11 +339,115 @@ def test_where_there_is_no_budget_it_is_said() -> None:
 
 def test_a_budget_is_told_in_a_sentence() -> None:
     telling = telling_of(burn([*every_day(50), spent(TODAY, 7)], '[budgets."a\\u200Bb"]\nusd = 250'))
-    assert telling.lead == "1 budget: 1 near the limit."
+    assert telling.lead == "1 budget, near the limit."
     assert telling.sentences == (
         "a<U+200B>b (all calls): spent $187.00 of $250.00 (75%) this month; used up on Nov 25; $10.00 a day of late; "
-        "$300.00 expected by its end.",
+        "$302.00 expected by its end.",
     )
+    assert telling.notes[0].startswith("a day of late: the mean of the last seven whole days; expected: the level of ")
+
+
+@pytest.mark.parametrize(("usd", "lead"), [(1000, "1 budget, within its limit."), (100, "1 budget, over the limit.")])
+def test_of_one_budget_it_is_told_in_the_singular(usd: int, lead: str) -> None:
+    assert telling_of(burn(every_day(50), f"[budgets.all]\nusd = {usd}")).lead == lead
+
+
+def test_whole_days_at_the_end_without_any_call_are_told_prominently() -> None:
+    late = [spent(TODAY - step * DAY) for step in range(4, 50)]
+    answer = burn(late, "[budgets.all]\nusd = 1000")
+    telling = telling_of(answer)
+    assert (answer.last_call_on, answer.silent_days) == (date(2026, 11, 15), 3)
+    assert telling.lead == "1 budget, within its limit. No call counted here is logged after Nov 15."
+    assert telling.faults[0] == (
+        "No call counted here is logged after Nov 15: the 3 whole days since count as $0. If the logs are late, ask "
+        "again when they are there."
+    )
+    assert len(telling.sentences) == len(answer.budgets)
+
+
+def test_days_without_calls_of_one_budget_alone_are_not_silent() -> None:
+    text = '[budgets.rag]\nusd = 1000\nprincipal = "role/rag-api"'
+    answer = burn([*(spent(TODAY - step * DAY) for step in range(9, 50)), *every_day(50, 1, "role/other")], text)
+    assert answer.silent_days == 0
+    assert not telling_of(answer).faults
+
+
+def test_silent_days_are_no_evidence_for_a_forecast() -> None:
+    calls = [spent(TODAY - step * DAY) for step in range(5, 11)]
+    assert the_one(calls, "usd = 1000").forecast_usd is None
+    assert the_one([*calls, spent(TODAY - 11 * DAY)], "usd = 1000").forecast_usd is not None
+
+
+def test_where_nothing_was_read_it_is_said() -> None:
+    telling = telling_of(burn([], "[budgets.all]\nusd = 1000"))
+    assert telling.faults == ("No call counted here is logged at all in the days that were read.",)
+
+
+def test_what_lies_after_the_moment_of_asking_is_not_read() -> None:
+    budgets = read("[budgets.all]\nusd = 1000")
+    assert budgets_window(budgets, NOW, ZoneInfo("Asia/Kolkata")).until == NOW
+
+
+def unheard_of(number: int) -> list[Calls]:
+    return [Calls(TODAY - step * DAY, usage(2, 1_000), model="acme.unheard-of-v1:0") for step in range(1, number + 1)]
+
+
+def test_of_a_budget_none_of_whose_calls_has_a_price_it_is_said_that_nothing_is_known() -> None:
+    answer = burn(unheard_of(9), "[budgets.all]\nusd = 50")
+    (one,) = answer.budgets
+    assert (one.is_unknown, one.unpriced_calls) == (True, 18)
+    assert (one.forecast_usd, one.burn_per_day_usd) == (None, None)
+    telling = telling_of(answer)
+    assert telling.lead == "1 budget, without any price."
+    assert telling.sentences == (
+        "all (all calls): how much is spent of $50.00 this month is not known: its 18 calls have no price.",
+    )
+    assert "$0.00" not in telling.sentences[0]
+    assert telling.grids[0].rows[0][2:7] == ("no price", one.daily_usd, None, Decimal(50), None)
+
+
+def test_where_some_calls_have_a_price_what_is_known_is_told_as_the_least() -> None:
+    answer = burn([*unheard_of(9), *every_day(9)], "[budgets.all]\nusd = 500")
+    (one,) = answer.budgets
+    assert not one.is_unknown
+    assert one.unpriced_calls == 18
+    assert one.spent_usd == 90
+    assert "spent at least $90.00 of $500.00" in telling_of(answer).sentences[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ('principal = "role/rag-apy"', "role/rag-api"),
+        ('principal = "ROLE/RAG-API"', "role/rag-api"),
+        ('principal = "rag"', "role/rag-api"),
+        ('model = "nova"', "Nova Pro"),
+        ('tag = { team = "Growth" }', "growth"),
+        ('model = "gpt"', ""),
+        ('tag = { Team = "growth" }', ""),
+    ],
+)
+def test_a_budget_that_no_call_matches_asks_whether_its_name_is_right(text: str, near: str) -> None:
+    answer = burn(every_day(9, team="growth"), f"[budgets.some]\nusd = 100\n{text}")
+    (one,) = answer.budgets
+    assert not one.is_matched
+    assert one.near == ((near,) if near else ())
+    told = telling_of(answer).sentences[0]
+    assert "no call that was read matches it: is the name right?" in told
+    assert told.endswith(f"The log has {near}." if near else "is the name right?")
+
+
+def test_a_budget_that_calls_before_its_period_matched_is_not_asked_about() -> None:
+    calls = [spent(date(2026, 10, 20)), *every_day(9, 10, "role/other")]
+    one = the_one(calls, 'usd = 100\nprincipal = "role/rag-api"')
+    assert one.is_matched
+    assert one.spent_usd == 0
+    assert not one.near
+
+
+def test_a_table_without_budgets_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"tollbook.toml holds no budgets. Write one there, such as \[budgets.all\]"):
+        read("[budgets]")
 
 
 budget_tables: st.SearchStrategy[Mapping[str, Any]] = st.dictionaries(

@@ -90,6 +90,15 @@ class TestWindows:
         some = asked(ask, command, "--days", "5")
         assert Decimal(some[field]) == pytest.approx(cost(ask, "--days", "5", *NOW), abs=Decimal("0.000001"))
 
+    @pytest.mark.parametrize("command", ["explain", "what-if --caching none", "hygiene", "report"])
+    def test_now_goes_with_days_of_ones_own(self, ask: Ask, command: str) -> None:
+        words = (*command.split(), LOG, *NAMES, "--since", "2026-11-10", "--until", "2026-11-12")
+        form = ("--format", "html" if command == "report" else "json")
+        plain, dated = ask(*words, *form), ask(*words, *NOW, *form)
+        assert (plain.code, dated.code) == (0, 0)
+        if command != "report":  # the page says when it was made
+            assert dated.json["basis"]["period"] == plain.json["basis"]["period"]
+
     def test_only_some_calls_may_be_meant(self, ask: Ask) -> None:
         found = asked(ask, "explain", "--principal", "rag-api", "--model", "sonnet")
         assert [mover["name"] for mover in found["principals"]] == ["role/rag-api"]
@@ -137,6 +146,18 @@ class TestBudgets:
         assert "everything" in over.err
         assert "rag" not in over.err
 
+    @pytest.mark.parametrize("percent", ["10.5", "0.25", "33"])
+    def test_the_threshold_is_told_as_it_was_given(self, ask: Ask, team_file: str, percent: str) -> None:
+        over = ask("budget", "check", LOG, *NAMES, *NOW, "--file", team_file, "--threshold", percent)
+        assert over.err.splitlines()[-1].startswith(f"tollbook: {percent}% or more of its limit is spent: everything")
+
+    @pytest.mark.parametrize("action", ["check", "show"])
+    @pytest.mark.parametrize("option", ["--model", "--principal"])
+    def test_a_budget_is_never_judged_by_a_part_of_its_calls(self, team_file: str, action: str, option: str) -> None:
+        done = run("budget", action, LOG, *NOW, "--file", team_file, option, "nobody")
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert b"unrecognized arguments" in done.stderr
+
     def test_the_file_of_the_folder_is_read(self, ask: Ask, team_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(Path(team_file).parent)
         found = asked(ask, "budget show")
@@ -165,9 +186,9 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("words", "code", "says"),
         [
-            ("explain LOG --days 0 NOW", 2, "--days takes a whole number from 1"),
+            ("explain LOG --days 0 NOW", 2, "a whole number from 1 to 3660"),
             ("explain LOG --days 3 --since 2026-11-20 --until 2026-11-21", 2, "Give one of them"),
-            ("explain LOG --since 2026-11-20", 2, "Give both --since and --until"),
+            ("explain LOG --since 2026-11-20", 2, "Give "),
             ("explain LOG --since 2026-11-20T10:00 --until 2026-11-21", 2, "Whole days are compared"),
             ("explain LOG NOW --against-since 2026-11-02", 2, "Give both"),
             ("explain LOG NOW --against-since 2026-11-02 --against-until 2026-11-01", 2, "Exchange the two"),
@@ -185,6 +206,11 @@ class TestMistakes:
             ("hygiene LOG NOW --account 111122223333", 2, "--account and --fresh are for logs on AWS"),
             ("reconcile LOG NOW", 1, "requests to Cost Explorer at $0.01 each"),
             ("reconcile LOG NOW --tz Europe/Berlin --yes", 2, "days of UTC"),
+            ("report LOG NOW --since 2026-11-20 --until 2026-11-18", 2, "--until 2026-11-18 comes before --since"),
+            ("report LOG NOW --since 2026-11-20", 2, "--now is the moment that --days counts back from"),
+            ("hygiene LOG NOW --since 2026-11-20 --until 2026-11-18", 2, "--until 2026-11-18 comes before --since"),
+            ("explain LOG NOW --since 2026-11-20 --until 2026-11-18", 2, "--until 2026-11-18 comes before --since"),
+            ("report LOG --since 2026-11-20 --now soon --format html", 2, "--now 'soon' is no date or time"),
             ("explain nowhere.jsonl", 1, "There is no file or folder nowhere.jsonl"),
             ("report LOG --format html --by model", 2, "Leave out --by"),
         ],
@@ -214,6 +240,29 @@ class TestMistakes:
         assert (answer.code, answer.out) == (1, "")
         assert answer.err == "tollbook: There are no calls with principal nobody<U+202E> in these logs.\n"
 
+    @pytest.mark.parametrize("command", [*COMMANDS, "budget check", "budget show"])
+    def test_lines_that_are_no_records_are_told_where_there_is_nothing_else(
+        self, ask: Ask, tmp_path: Path, team_file: str, command: str
+    ) -> None:
+        log = write(tmp_path / "log.jsonl", "hello", "{}", "[1]", "also not")
+        also = ("--file", team_file) if command.startswith("budget") else ()
+        answer = ask(*command.split(), log, *NOW, *also)
+        assert (answer.code, answer.out) == (1, "")
+        assert answer.err == (
+            "tollbook: There are no calls in these logs.\n  rejected: 4 lines (not_an_invocation 2, not_json 2)\n"
+        )
+
+    def test_lines_that_are_no_records_are_told_where_the_calls_lie_elsewhere(self, ask: Ask, tmp_path: Path) -> None:
+        log = write(tmp_path / "log.jsonl", "hello", call())
+        answer = ask("hygiene", log, "--now", "2027-03-01")
+        assert answer.err.endswith(" Add --now 2026-11-21.\n  rejected: 1 line (not_json 1)\n")
+
+    def test_lines_that_are_no_records_are_told_beside_a_page(self, ask: Ask, tmp_path: Path) -> None:
+        log = write(tmp_path / "log.jsonl", "hello", "{}")
+        page, table = (ask("report", log, "--format", form) for form in ("html", "table"))
+        assert page.err == "rejected: 2 lines (not_an_invocation 1, not_json 1)\n"
+        assert page.code == table.code == 0
+
     def test_standard_input_is_read_only_once(self, tmp_path: Path) -> None:
         log = write(tmp_path / "log.jsonl", call())
         done = run("explain", "-", "--now", "2027-03-01", stdin=Path(log).read_bytes())
@@ -235,6 +284,19 @@ class TestPage:
         os.close(ours)
         assert done.returncode == 2
         assert b"Send it to a file: tollbook report " in done.stderr
+
+
+@pytest.mark.parametrize("form", ["table", "text", "json", "html"])
+@pytest.mark.parametrize("command", ["explain", "report"])
+def test_whoever_stops_reading_is_no_fault(command: str, form: str) -> None:
+    if (command, form) == ("explain", "html"):
+        form = "markdown"
+    theirs, ours = os.pipe()
+    os.close(theirs)
+    done = run(command, LOG, "--days", "7", *NOW, "--format", form, stdout=ours)
+    os.close(ours)
+    assert done.returncode == 0
+    assert b"rror" not in done.stderr
 
 
 def run(*words: str, stdin: bytes = b"", stdout: int = subprocess.PIPE) -> "subprocess.CompletedProcess[bytes]":

@@ -294,8 +294,10 @@ def test_a_telling_names_the_largest_part_then_those_who_moved_with_their_share(
 
 def test_a_change_of_nearly_nothing_is_said_plainly_and_what_cancels_out_is_not_hidden() -> None:
     still = explained([Calls(THEN, usage(10, 1_000_000)), Calls(NOW, usage(10, 1_000_100))])
-    assert telling_of_explain(still).lead == (
-        "Nearly nothing changed: the cost rose by $0.0003 (0.0%), from $3.30 to $3.30."
+    assert telling_of_explain(still).lead == ("Nearly nothing changed: $3.30 in either window.")
+    slight = explained([Calls(THEN, usage(10, 1_000_000)), Calls(NOW, usage(10, 1_004_000))])
+    assert telling_of_explain(slight).lead == (
+        "Nearly nothing changed: the cost rose by $0.01 (0.4%), from $3.30 to $3.31."
     )
     assert telling_of_explain(still).sentences == ()
     opposed = explained(
@@ -313,7 +315,27 @@ def test_rates_that_changed_are_told_with_their_reason() -> None:
     book = BOOK.overlaid([_rate("3.96", NOW)])
     calls = Calls(THEN, usage(10, 100_000))
     told = telling_of_explain(explained([calls, replace(calls, day=NOW)], book)).sentences
-    assert told[0] == "Higher rates: +$0.07 (100.0% of the rise): list price +$0.07."
+    assert told[0] == "Higher rates: +$0.0660 (100.0% of the rise): list price +$0.0660."
+
+
+def test_the_reasons_of_a_rate_are_rounded_so_that_they_add_up_to_what_is_told_of_it() -> None:
+    long, wide = Calls(THEN, usage(10, 1_005_000)), Calls(THEN, usage(10, 1_045_000), HAIKU)
+    then = [replace(long, day=NOW, context=200_000), replace(wide, day=NOW, model=HAIKU.replace("us.", "global."))]
+    found = explained([long, wide, *then])
+    assert causes_of(found) == {"scope": Decimal("-0.104500"), "long_prompts": Decimal("3.316500")}
+    # From $4.47 to $7.68.
+    assert telling_of_explain(found).sentences[0] == (
+        "Higher rates: +$3.21 (100.0% of the rise): long prompts +$3.32, in-region, geographic or global -$0.11."
+    )
+
+
+def test_who_moved_by_less_than_is_shown_is_not_told_of() -> None:
+    bob = [Calls(day, usage(1, 242_909), SONNET, BOB) for day in (THEN, NOW)]
+    alice = [Calls(THEN, usage(1, 61_970), SONNET, ALICE), Calls(NOW, usage(1, 63_637), SONNET, ALICE)]
+    telling = telling_of_explain(explained([*bob, *alice]))
+    # $0.2045 is shown as $0.21, so that it and Bob's $0.8016 are $1.01 together; and $0.2100 is too.
+    assert telling.grids[1].rows[0][:4] == (ALICE, Decimal("0.21"), Decimal("0.21"), Decimal("0.00"))
+    assert telling.sentences == ()
 
 
 def test_names_from_logs_cannot_deceive_a_screen() -> None:
@@ -342,7 +364,7 @@ def test_a_week_is_compared_with_the_week_before_it_and_today_with_nothing() -> 
 
 @pytest.mark.parametrize("days", [0, -1, 10_000])
 def test_a_window_without_days_is_refused(days: int) -> None:
-    with pytest.raises(UsageError, match="whole number"):
+    with pytest.raises(UsageError, match=f"from 1 to 3660, not {days}. 1 is yesterday against the day before it"):
         last_whole_days(days, datetime(2026, 11, 22, tzinfo=UTC), ZoneInfo("UTC"))
 
 
@@ -379,6 +401,21 @@ def test_weekends_without_calls_in_both_windows_are_no_reason_for_doubt() -> Non
     days = [FIRST + timedelta(days=number) for number in range(14)]
     working = [Calls(day, usage(1, 1_000)) for day in days if day.weekday() < 5]
     assert explained(working).cautions == ()
+
+
+def test_windows_that_overlap_are_warned_of() -> None:
+    days = [date(2026, 11, day) for day in range(15, 22)]
+    before, after = window(days[0], days[5]), window(days[1], days[6])
+    found = report([Calls(day, usage(1, 1_000)) for day in days], hull(before, after))
+    assert explanation_of(found, before, after).cautions == ("The windows overlap: 5 days are in both.",)
+    short = window(days[0], days[0])
+    assert explanation_of(found, short, short).cautions == ("The windows overlap: 1 day is in both.",)
+
+
+def test_a_single_day_without_records_is_named() -> None:
+    found = report([Calls(NOW, usage(1, 1_000))], hull(BEFORE, AFTER))
+    then, now = (window(day, day) for day in (date(2026, 11, 14), NOW))
+    assert explanation_of(found, then, now).cautions == ("2026-11-14 has no records, so the windows are not alike.",)
 
 
 def test_windows_of_unequal_length_and_a_day_that_is_not_over_are_warned_of() -> None:
@@ -490,7 +527,7 @@ def test_a_window_against_itself_has_not_changed(calls: list[Calls]) -> None:
     assert not parts_of(found)
     assert not causes_of(found)
     assert all(mover.cause == "none" and not parts_of(mover) for mover in found.principals)
-    assert found.cautions == ()
+    assert [caution for caution in found.cautions if "overlap" not in caution] == []
 
 
 def _rate(input_: str, since: date, scope: str = "us", tier: str = "default", read: str = "0.3") -> Rate:

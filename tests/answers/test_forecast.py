@@ -69,15 +69,41 @@ def test_todays_part_is_dropped_and_today_taken_as_a_whole_day() -> None:
 def test_today_is_never_said_to_cost_less_than_it_did_already() -> None:
     found = forecast_of(read({**every_day(56), TODAY: 25}), NOW)
     today = found.days[21]
-    assert {today.usd, today.low_usd, today.mid_usd, today.high_usd} == {Decimal(25)}
-    assert found.mid_usd == 315
+    assert today.usd == 25
+    assert today.mid_usd == 30  # half of the day is to come, and half of a day costs $5
+    assert today.low_usd is not None
+    assert today.high_usd is not None
+    assert 25 < today.low_usd < 30 < today.high_usd
+    assert found.mid_usd == 320
     assert found.low_usd >= found.so_far_usd == 235
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata"])
+def test_late_in_a_dear_day_its_line_still_has_an_interval(zone: str) -> None:
+    asked = forecast_window(NOW, ZoneInfo(zone))
+    found = forecast_of(read({**every_day(56), TODAY: 26}, asked=asked), NOW)
+    today = found.days[21]
+    local = NOW.astimezone(ZoneInfo(zone))
+    left = 1 - Decimal(local.hour * 60 + local.minute) / 1440
+    assert today.mid_usd == pytest.approx(26 + 10 * left)
+    assert 26 < (today.low_usd or 0) < today.mid_usd < (today.high_usd or 0)
+
+
+def test_on_the_last_day_of_a_month_the_month_ends_as_that_day_does() -> None:
+    last = datetime(2026, 11, 30, 18, tzinfo=UTC)
+    found = forecast_of(read({**every_day(56, until=last.date()), last.date(): 26}, last), last)
+    (today,) = (day for day in found.days if day.mid_usd is not None)
+    assert (today.low_usd, today.mid_usd, today.high_usd) == (
+        found.low_usd - 290,
+        found.mid_usd - 290,
+        found.high_usd - 290,
+    )
 
 
 @pytest.mark.parametrize("days", [0, 1, 6])
 def test_under_seven_whole_days_there_is_no_forecast(days: int) -> None:
-    number = {0: "no whole day", 1: "only 1 whole day", 6: "only 6 whole days"}[days]
-    with pytest.raises(UsageError, match=f"There is {number} of records before today, and a forecast needs 7"):
+    number = {0: "is no whole day", 1: "is only 1 whole day", 6: "are only 6 whole days"}[days]
+    with pytest.raises(UsageError, match=f"There {number} of records before today, and a forecast needs 7"):
         forecast_of(read({**every_day(days), TODAY: 3}), NOW)
 
 
@@ -152,12 +178,64 @@ def test_days_are_those_of_the_zone() -> None:
     zone = ZoneInfo("America/New_York")
     now = datetime(2026, 11, 22, 4, 30, tzinfo=UTC)  # there it is still the 21st
     asked = forecast_window(now, zone)
-    assert asked.until == start_of(date(2026, 11, 22), zone)
+    assert asked.since == start_of(date(2026, 9, 26), zone)
     calls = [spent(date(2026, 11, 21) - step * DAY, 10, hour=3) for step in range(20)]
     found = forecast_of(report(calls, asked, ("hour",)), now)
     assert found.days[19].usd == 10  # the calls of the 21st at 3 in UTC, on the evening of the 20th
     assert found.today_usd == 0
     assert found.whole_days == 20
+
+
+def test_what_lies_after_the_moment_of_asking_is_not_read() -> None:
+    assert forecast_window(NOW, ZoneInfo("Asia/Kolkata")).until == NOW
+
+
+def test_whole_days_at_the_end_without_any_call_are_told_first() -> None:
+    found = forecast_of(read(every_day(50, until=TODAY - 6 * DAY)), NOW)
+    assert (found.last_call_on, found.silent_days, found.whole_days) == (date(2026, 11, 15), 6, 50)
+    assert telling_of(found).sentences[0] == (
+        "No call counted here is logged after Nov 15: the 6 whole days since count as $0. If the logs are late, ask "
+        "again when they are there."
+    )
+
+
+def test_one_silent_day_is_told_of_in_the_singular() -> None:
+    told = telling_of(forecast_of(read(every_day(50, until=TODAY - DAY)), NOW)).sentences[0]
+    assert "after Nov 20: the whole day since counts as $0." in told
+
+
+@pytest.mark.parametrize("costs", [every_day(50), {**every_day(40, until=TODAY - 8 * DAY), TODAY: 1}])
+def test_where_there_are_calls_up_to_yesterday_or_today_no_day_is_silent(costs: dict[date, float]) -> None:
+    found = forecast_of(read(costs), NOW)
+    assert found.silent_days == 0
+    assert "logged after" not in " ".join(telling_of(found).sentences)
+
+
+@pytest.mark.parametrize(("days", "number"), [(1, "is only 1 whole day"), (6, "are only 6 whole days")])
+def test_silent_days_are_no_evidence(days: int, number: str) -> None:
+    with pytest.raises(UsageError, match=f"There {number} of records before today"):
+        forecast_of(read(every_day(days, until=TODAY - 9 * DAY)), NOW)
+
+
+def test_silent_days_are_not_what_the_rule_is_tried_on() -> None:
+    tested = forecast_of(read(every_day(30, until=TODAY - 8 * DAY)), NOW).backtest
+    assert tested is not None
+    assert {trial.came_usd for trial in tested.trials} == {10 * tested.days}
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(30, "None of the 30 calls in these days has a price"), (1, "The only call in these days")]
+)
+def test_where_nothing_has_a_price_nothing_is_foretold(number: int, words: str) -> None:
+    calls = [Calls(TODAY - step * DAY, usage(1, 1_000), model="acme.unheard-of-v1:0") for step in range(1, number + 1)]
+    with pytest.raises(UsageError, match=words):
+        forecast_of(report(calls, forecast_window(NOW, ZoneInfo("UTC")), FORECAST_BY), NOW)
+
+
+def test_how_the_level_is_taken_is_told_beside_it() -> None:
+    told = telling_of(forecast_of(read(every_day(56)), NOW)).sentences
+    place = next(place for place, sentence in enumerate(told) if "a day expected; the median of the last" in sentence)
+    assert told[place + 1].startswith("What is expected is the level of the last two weeks without their highest and ")
 
 
 def test_what_has_no_price_makes_it_at_least() -> None:
@@ -203,7 +281,7 @@ def test_what_was_off_is_told() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 55), st.floats(0.01, 500)), min_size=1), st.randoms())
 def test_the_order_of_rows_does_not_matter(made: list[tuple[int, float]], dice: random.Random) -> None:
-    calls = [spent(TODAY - 56 * DAY, 1), *(spent(TODAY - back * DAY, usd) for back, usd in made)]
+    calls = [spent(TODAY - 56 * DAY, 1), spent(TODAY, 1), *(spent(TODAY - back * DAY, usd) for back, usd in made)]
     asked = forecast_window(NOW, ZoneInfo("UTC"))
     first = forecast_of(report(calls, asked, FORECAST_BY), NOW)
     dice.shuffle(calls)

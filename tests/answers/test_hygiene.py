@@ -17,6 +17,7 @@ from tollbook.spend.model import Named
 from tollbook.spend.query import Query
 from tollbook.spend.render.answers.hygiene import telling_of_hygiene
 from tollbook.spend.report import report_of
+from tollbook.spend.usage import Usage
 from tollbook.spend.window import Window, zone_of
 
 DAY = date(2026, 11, 20)
@@ -88,22 +89,110 @@ def test_failures_are_a_finding_from_one_in_a_hundred_on() -> None:
     assert "errors" not in checks(hygiene(Calls(DAY, usage(100, 1000)), one))
 
 
+def test_calls_of_which_only_some_tokens_are_unpriced_are_told_as_the_report_tells_them_and_for_no_dollars() -> None:
+    titan = "amazon.titan-embed-text-v2:0"
+    mixed = Calls(DAY, Usage(5, 0, 9_000, cache_read=500, reading=2), model=titan)
+    answer = hygiene(mixed, Calls(DAY, usage(3, 1000), model="us.vendor.new-model-v1:0"))
+    unpriced = found(answer, "unpriced")
+    assert unpriced.calls == sum(entry.calls for entry in answer.basis.unpriced) == 5
+    assert [(part.name, part.calls) for part in unpriced.parts] == [("vendor.new-model-v1:0", 3), (titan, 2)]
+    assert (unpriced.usd, unpriced.usd_share) == (None, None)
+    assert answer.usd
+    telling = telling_of_hygiene(answer)
+    assert "for at least $" in telling.lead
+    (sentence,) = [each for each in telling.sentences if "without a price" in each]
+    assert sentence.startswith("5 calls (62.5% of those served) without a price: most calls New Model (3). ")
+
+
+def test_where_nothing_has_a_price_no_dollars_are_told() -> None:
+    answer = hygiene(Calls(DAY, usage(60, 1000), model=PROFILE))
+    assert answer.usd is None
+    assert (
+        " things to see to in 60 calls, none of which has a price; first: 60 calls " in telling_of_hygiene(answer).lead
+    )
+
+
+@pytest.mark.parametrize("names", [{}, {"pm9x": Named(NOVA)}])
+def test_provisioned_throughput_is_neither_unknown_nor_in_want_of_a_rate(names: dict[str, Named]) -> None:
+    provisioned = Calls(DAY, usage(2, 1000), model="arn:aws:bedrock:us-east-1:111122223333:provisioned-model/pm9x")
+    answer = hygiene_of(report([provisioned], WINDOW, hygiene_by(), names=names))
+    assert checks(answer) == ["unpriced"]
+    advice = found(answer, "unpriced").what_to_do
+    assert "see the bill" in advice
+    assert "--prices" not in advice
+    beside = hygiene(provisioned, Calls(DAY, usage(2, 1000), model="us.vendor.new-model-v1:0"))
+    assert "--prices" in found(beside, "unpriced").what_to_do
+    assert "see the bill" in found(beside, "unpriced").what_to_do
+
+
+def test_a_share_says_of_what_it_is() -> None:
+    answer = hygiene(Calls(DAY, usage(30, 1000), who="root"), Calls(DAY, usage(10), failed=True))
+    telling = telling_of_hygiene(answer)
+    assert telling.lead.startswith("2 things to see to in 40 calls (10 of them failed) for $")
+    root, failed = telling.sentences
+    assert root.startswith("30 calls (100.0% of those served) by the root user, ")
+    assert failed.startswith("10 calls (25.0% of all) failed: ")
+
+
 LINE = """{{"timestamp":"2026-11-20T09:00:00Z","modelId":"{model}","region":"us-east-1","operation":"{operation}",\
 "requestId":"{id}","identity":{{"arn":"arn:aws:sts::111122223333:assumed-role/rag-api/i-1"}},\
 "input":{{"inputTokenCount":1000{more}}},"output":{{"outputTokenCount":10{body}}}}}
 """
 
 
-def hygiene_of_lines(folder: Path, *lines: str) -> Hygiene:
+def hygiene_of_lines(folder: Path, *lines: str, tag: str = "") -> Hygiene:
     log = folder / "log.jsonl"
     log.write_text("".join(lines))
-    query = Query(Window(None, None, zone_of("UTC")), hygiene_by())
+    query = Query(Window(None, None, zone_of("UTC")), hygiene_by(tag))
     reading = read_files([str(log)], query, lambda _done, _total: None)
-    return hygiene_of(report_of(reading.counted, query, query.by, BOOK, {}, reading.notes))
+    return hygiene_of(report_of(reading.counted, query, query.by, BOOK, {}, reading.notes), tag)
 
 
 def line(operation: str = "Converse", body: str = "", more: str = "", model: str = SONNET, number: int = 1) -> str:
     return LINE.format(operation=operation, body=body, more=more, model=model, id=f"request-{number}")
+
+
+def cached(read: int, write: int) -> str:
+    return f',"cacheReadInputTokenCount":{read},"cacheWriteInputTokenCount":{write}'
+
+
+AN_HOUR = ',"outputBodyJson":{"usage":{"cacheWriteInputTokens":400,"cacheDetails":[{"inputTokens":400,"ttl":"1h"}]}}'
+
+
+def test_of_calls_counted_together_no_more_rest_on_an_assumption_than_could(tmp_path: Path) -> None:
+    answer = hygiene_of_lines(
+        tmp_path,
+        *(line(number=number) for number in range(6)),
+        *(line(number=number, more=cached(400, 0)) for number in range(6, 9)),
+        *(line(number=number, more=cached(0, 400), body=AN_HOUR) for number in range(9, 11)),
+        line(number=11, more=cached(0, 400)),
+    )
+    assumed = found(answer, "assumed_prices")
+    assert (assumed.calls, assumed.is_at_most) == (3, True)
+    assert [(part.name, part.calls) for part in assumed.parts] == [("assumed_5m", 3)]
+    (sentence,) = [each for each in telling_of_hygiene(answer).sentences if "assumption" in each]
+    assert sentence.startswith("Up to 3 calls (25.0% of those served) priced by an assumption, up to $")
+
+
+def test_where_every_call_rests_on_an_assumption_that_is_certain(tmp_path: Path) -> None:
+    answer = hygiene_of_lines(tmp_path, *(line(number=number, more=cached(0, 400)) for number in range(3)))
+    assumed = found(answer, "assumed_prices")
+    assert (assumed.calls, assumed.is_at_most) == (3, False)
+    openai = "openai.gpt-oss-120b-1:0"
+    lines = (line("InvokeModel", number=n, more=cached(400 * (n > 3), 0), model=openai) for n in range(6))
+    gross = found(hygiene_of_lines(tmp_path, *lines), "gross_counts")
+    assert (gross.calls, gross.is_at_most) == (2, True)
+
+
+def test_what_is_not_about_the_tag_does_not_depend_on_it(tmp_path: Path) -> None:
+    records = [
+        line(number=number, more=cached(0, 400), body=body)[:-2] + f',"requestMetadata":{{"team":"{team}"}}}}\n'
+        for number, (team, body) in enumerate([("a", ""), ("b", AN_HOUR), ("c", AN_HOUR), ("a", "")])
+    ]
+    plain, tagged = (hygiene_of_lines(tmp_path, *records, tag=tag) for tag in ("", "team"))
+    assert found(plain, "assumed_prices").calls == 4
+    assert tagged.findings == plain.findings
+    assert tagged.text == plain.text
 
 
 def test_text_in_the_records_of_files_is_found_where_they_hold_bodies(tmp_path: Path) -> None:
@@ -166,7 +255,9 @@ def test_each_finding_is_a_sentence_with_its_figures_why_it_matters_and_what_to_
     answer = hygiene(Calls(DAY, usage(4, 2_000_000), who="role/etl"), tag="team")
     telling = telling_of_hygiene(answer)
     (sentence,) = [each for each in telling.sentences if "tag team" in each]
-    assert sentence.startswith("4 calls (100.0%) without the tag team, $6.60 (100.0% of all dollars): all of role/etl.")
+    assert sentence.startswith(
+        "4 calls (100.0% of those served) without the tag team, $6.60 (100.0% of all dollars): all of role/etl."
+    )
     assert "belongs to nobody's budget. Send the key as requestMetadata of Converse" in sentence
     assert telling.grids[0].rows[0][:3] == ("calls without the tag team", "medium", 4)
 

@@ -131,6 +131,17 @@ def test_only_days_that_both_hold_are_compared() -> None:
     assert sum((each.estimate_usd or Decimal(0)) for each in found.services) == Decimal("3.3")
 
 
+def test_credits_that_are_booked_as_use_make_no_bill_agree_that_is_far_off() -> None:
+    found = reconciled([], Billed(MONDAY, "Amazon Bedrock", Decimal(-100)))
+    assert (found.difference_usd, found.agrees) == (Decimal(-100), False)
+    assert reconciled([], Billed(MONDAY, "Amazon Bedrock", Decimal("-0.01"))).agrees
+
+
+@pytest.mark.parametrize(("billed", "agrees"), [("3.33", True), ("3.34", False), ("3.27", True), ("3.26", False)])
+def test_a_hundredth_of_what_was_billed_is_as_good_as_the_same(billed: str, agrees: bool) -> None:
+    assert reconciled([Calls(MONDAY, MILLION)], Billed(MONDAY, CLAUDE, Decimal(billed))).agrees is agrees
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [
@@ -172,7 +183,7 @@ def test_the_order_of_rows_and_lines_changes_nothing(random: Random) -> None:
     assert msgspec.to_builtins(reconciled(calls, *lines)) == usual
 
 
-amounts = st.decimals(min_value=-1000, max_value=1000, places=6)
+amounts = st.decimals(min_value=-1000, max_value=1000, places=10)  # as many as Cost Explorer has
 lines_of_bills = st.builds(
     Billed,
     st.sampled_from([MONDAY, TUESDAY]),
@@ -182,10 +193,26 @@ lines_of_bills = st.builds(
 )
 
 
-@given(st.lists(lines_of_bills, max_size=20))
-def test_days_services_and_charges_each_add_up_to_the_bill(lines: list[Billed]) -> None:
-    found = reconciled([Calls(MONDAY, MILLION)], *lines)
-    assert sum(day.billed_usd for day in found.days) == found.billed_usd == sum(line.usd for line in lines)
-    assert sum(each.billed_usd for each in found.services) == found.billed_usd
+# Their cost has more digits than a millionth of a dollar.
+some_calls = st.builds(
+    lambda day, tokens, model: Calls(day, usage(1, tokens), model=model),
+    st.sampled_from([MONDAY, TUESDAY]),
+    st.integers(0, 999),
+    st.sampled_from([SONNET, HAIKU, NOVA]),
+)
+
+
+@given(st.lists(some_calls, max_size=9), st.lists(lines_of_bills, max_size=20))
+def test_days_services_and_charges_each_add_up_to_bill_and_estimate(calls: list[Calls], lines: list[Billed]) -> None:
+    found = reconciled(calls, *lines)
+    rounding = Decimal("0.0000005")
+    assert abs(found.billed_usd - sum(line.usd for line in lines)) <= rounding * len(lines)
+    exact = sum((row.usd or Decimal(0) for row in report(calls, WINDOW, RECONCILE_BY).rows), Decimal(0))
+    assert abs(found.estimate_usd - exact) <= rounding
+    for parts in (found.days, found.services):
+        assert sum(each.billed_usd for each in parts) == found.billed_usd
+        assert sum(each.usage_usd for each in parts) == found.usage_usd
+        assert sum(each.estimate_usd or Decimal(0) for each in parts) == found.estimate_usd
     assert found.usage_usd + sum(each.usd for each in found.adjustments) == found.billed_usd
-    assert sum(day.difference_usd for day in found.days) == found.difference_usd
+    assert sum(day.difference_usd for day in found.days) == found.difference_usd == found.usage_usd - found.estimate_usd
+    assert all(day.difference_usd == day.usage_usd - day.estimate_usd for day in found.days)

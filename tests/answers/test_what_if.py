@@ -76,6 +76,7 @@ def test_a_model_is_named_by_its_id_its_name_or_a_part_and_of_two_dates_the_newe
     ("text", "message"),
     [
         ("sonnet", r"'sonnet' may mean Claude 3.5 Sonnet, .*Name one of them in full\."),
+        ("claude", r"'claude' may mean .* and \d+ more"),
         ("gpt", r"and \d+ more\. Name one"),
         ("claude haiku 45", r"called 'claude haiku 45'\. Nearest are .*Claude Haiku 4.5"),
         ("zzzz", r"called 'zzzz'\. 'tollbook prices show' lists the models\."),
@@ -86,6 +87,14 @@ def test_a_model_is_named_by_its_id_its_name_or_a_part_and_of_two_dates_the_newe
 def test_a_name_that_means_several_models_or_none_is_refused_with_the_nearest(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         asked([], Change(model=text))
+
+
+@pytest.mark.parametrize(
+    ("model", "region"), [("apac.amazon.nova-pro-v1:0", "me-central-1"), ("us.amazon.nova-pro-v1:0", "ca-central-1")]
+)
+def test_where_the_calls_come_from_already_nothing_moves(model: str, region: str) -> None:
+    found = asked([Calls(DAY, usage(1, 1_000_000), model=model, region=region)], Change(region=region))
+    assert found.hypothetical_usd == found.current_usd
 
 
 def test_a_prefix_of_the_model_says_the_scope_too() -> None:
@@ -126,6 +135,39 @@ def test_a_profile_does_not_leave_its_geography_with_the_region() -> None:
     found = asked([Calls(DAY, usage(4, 1_000_000))], Change(region="eu-west-1"))
     assert found.assumptions == ("4 calls are taken to go through what eu-west-1 calls: eu.",)
     assert found.hypothetical_usd == Decimal("3.300000")
+
+
+def test_the_geography_as_a_scope_is_that_of_each_calls_region_and_a_profile_of_one_stays() -> None:
+    calls = [
+        Calls(DAY, usage(2, 1_000_000), IN_REGION, region="eu-west-1"),
+        Calls(DAY, usage(1, 1_000_000), SONNET.replace("us.", "global."), region="ap-south-1"),
+        Calls(DAY, usage(4, 1_000_000), SONNET.replace("us.", "jp."), region="ap-northeast-1"),
+        Calls(DAY, usage(3, 1_000_000), IN_REGION, region="sa-east-1"),
+    ]
+    found = asked(calls, Change(scope="geo"))
+    assert found.to_scope == "geo"
+    assert [line.difference_usd for line in found.models] == [Decimal("0.300000")]  # the global profile is a tenth less
+    assert found.assumptions == (
+        "1 call is priced as in the US regions, since the book has no rate for ap-south-1.",
+        "1 call is taken to go through what ap-south-1 calls: apac.",
+        "2 calls are taken to go through what eu-west-1 calls: eu.",
+    )
+    assert [(left.calls, left.why) for left in found.left_out] == [
+        (3, "no geographic profile is known for sa-east-1"),
+    ]
+    assert telling_of_what_if(found).title == "Amazon Bedrock spend: what if in the geography of each call"
+
+
+def test_another_region_takes_the_geography_along() -> None:
+    found = asked([Calls(DAY, usage(1, 1_000_000))], Change(scope="geo", region="eu-west-1"))
+    assert found.assumptions == ("1 call is taken to go through what eu-west-1 calls: eu.",)
+
+
+@pytest.mark.parametrize("word", ["standard", "default", "Standard"])
+def test_the_standard_tier_is_named_as_the_log_or_as_aws_names_it_and_told_by_one_word(word: str) -> None:
+    found = asked([Calls(DAY, usage(1, 1_000_000), NOVA, tier="priority")], Change(tier=word))
+    assert (found.to_tier, found.difference_usd < 0) == ("standard", True)
+    assert telling_of_what_if(found).title == "Amazon Bedrock spend: what if at the tier standard"
 
 
 def test_a_tier_without_a_rate_of_its_own_is_left_out_not_guessed() -> None:
@@ -252,9 +294,9 @@ def test_where_nothing_can_be_repriced_no_amount_is_claimed() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (Change(), "Nothing is to be different.*to-model, to-scope, to-region, to-tier, caching"),
-        (Change(scope="mars"), "Choose from in-region, global"),
-        (Change(tier="reserved"), "Choose from default, priority, flex"),
+        (Change(), r"Name another model, scope, region, tier or use of the cache\.$"),
+        (Change(scope="mars"), "Choose from in-region, geo, global, us-gov"),
+        (Change(tier="reserved"), "Choose from standard, priority, flex"),
         (Change(region="Paris"), "no AWS region"),
         (Change(caching=Decimal(2)), "share of prompt tokens"),
     ],

@@ -3,24 +3,33 @@
 import json
 import re
 from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from tests.conformance.node import install
 from tests.dashboard.browsing import a_browser
 from tests.dashboard.hosting import Host, a_host
 from tests.dashboard.samples import EIGHT_WEEKS, printed
+from tests.logs import ACCOUNT, call, write
 from tests.tools.desk import served
 
 TOTAL = re.compile(r"^≥\$\d+\.\d\d$")
 
 
 @pytest.fixture(scope="module")
-def _host() -> Iterator[Host]:
+def browser() -> Iterator[Browser]:
     install()
-    with a_browser() as browser, a_host(browser, served(str(EIGHT_WEEKS))) as host:
+    with a_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def _host(browser: Browser) -> Iterator[Host]:
+    with a_host(browser, served(str(EIGHT_WEEKS))) as host:
         yield host
 
 
@@ -67,8 +76,9 @@ def test_a_principal_is_opened_by_asking_the_server(host: Host, report: Any) -> 
     principals = host.app.locator("#principals")
     principals.get_by_role("button", name=name).click()
     expect(principals.get_by_role("rowgroup").get_by_text("Models")).to_be_visible()
-    for row, cost in enumerate(sorted((cost for cost in costs if cost), key=float, reverse=True)):
-        expect(principals.locator("tr.inner").nth(row).locator(".col-cost")).to_contain_text(dollars(cost))
+    shown = principals.locator("tr.inner .col-cost").all_inner_texts()
+    for text, cost in zip(shown, sorted((cost for cost in costs if cost), key=float, reverse=True), strict=False):
+        assert abs(Decimal(text.lstrip("~≥$")) - Decimal(cost)) < Decimal("0.01")
     (call,) = host.heard()["calls"]
     assert call == {"name": "drill_into_bedrock_spend", "arguments": {"days": 30, "of_principal": name}}
     principals.get_by_role("button", name=name).click()
@@ -81,6 +91,24 @@ def test_a_model_is_opened_by_asking_the_server(host: Host) -> None:
     models.get_by_role("button", name="Claude Opus 4.5").click()
     expect(models.locator("tr.inner").first).to_contain_text("role/")
     assert "of_model" in host.heard()["calls"][0]["arguments"]
+
+
+def test_of_those_who_are_not_listed_the_server_is_asked_by_the_whole_name(browser: Browser, tmp_path: Path) -> None:
+    records = [
+        call(arn=f"arn:aws:iam::{ACCOUNT}:user/person{place:03}", tokens=(100_000 - 100 * place, 0))
+        for place in range(120)
+    ]
+    server = served(write(tmp_path / "logs.jsonl", *records))
+    with a_host(browser, server) as host:
+        host.show()
+        principals = host.app.locator("#principals")
+        principals.get_by_role("searchbox").fill("user/person110")
+        principals.get_by_role("button", name="Ask the server for the principal “user/person110”").click()
+        expect(principals).to_contain_text("user/person110: $0.29 in 1 call.")
+        principals.get_by_role("searchbox").fill("person110")
+        expect(principals).not_to_contain_text("$0.29")
+        principals.get_by_role("button", name="Ask the server").click()
+        expect(principals).to_contain_text("No calls of person110: the whole name is needed")
 
 
 def test_the_hosts_theme_variables_and_language_are_worn_and_change_while_it_runs(host: Host) -> None:

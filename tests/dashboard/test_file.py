@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import cache
@@ -63,6 +64,20 @@ def cells(rows: Locator, column: str) -> list[str]:
     return rows.locator(column).all_inner_texts()
 
 
+def amount(text: str) -> Decimal:
+    """Of `≥$1,234.56` or `−$1.20`; of no amount, 0."""
+    digits = re.sub(r"[^\d.]", "", text)
+    return Decimal(digits or 0) * (-1 if "−" in text else 1)
+
+
+def amounts(rows: Locator, column: str) -> list[Decimal]:
+    return list(map(amount, cells(rows, column)))
+
+
+def is_within_a_cent(shown: Decimal, exact: Decimal) -> bool:
+    return abs(shown - exact) < Decimal("0.01")
+
+
 def test_totals_and_tables_say_what_the_report_says(page: Page, report: Callable[[str], Any]) -> None:
     by_principal = report("principal")
     totals = by_principal["totals"]
@@ -72,35 +87,55 @@ def test_totals_and_tables_say_what_the_report_says(page: Page, report: Callable
     groups = [group for group in by_principal["groups"] if group["cost_usd"]]
     rows = page.locator("#principals tr.line")
     assert cells(rows, "th")[: len(groups)] == [group["principal"] for group in groups]
-    assert [text.lstrip("~≥") for text in cells(rows, ".col-cost")[: len(groups)]] == [
-        dollars(group["cost_usd"]) for group in groups
-    ]
+    costs = [Decimal(group["cost_usd"]) for group in groups]
+    assert all(map(is_within_a_cent, amounts(rows, ".col-cost"), costs))
     assert [text.split()[0] for text in cells(rows, ".col-calls")[: len(groups)]] == [
         f"{group['calls']:,}" for group in groups
     ]
-    by_model = [group["cost_usd"] for group in report("model")["groups"] if group["cost_usd"]]
-    costs = cells(page.locator("#models tr.line"), ".col-cost")
-    assert [text.lstrip("~≥") for text in costs[: len(by_model)]] == [dollars(cost) for cost in by_model]
+    by_model = [Decimal(group["cost_usd"]) for group in report("model")["groups"] if group["cost_usd"]]
+    assert all(map(is_within_a_cent, amounts(page.locator("#models tr.line"), ".col-cost"), by_model))
 
 
 def test_the_chart_as_a_table_says_what_the_report_says_of_each_day(page: Page, report: Callable[[str], Any]) -> None:
     page.get_by_role("button", name="Table").click()
-    days = [group["cost_usd"] for group in report("day")["groups"]]
-    rows = page.locator("table.days tbody tr")
-    assert cells(rows, "td:nth-child(2)") == [dollars(cost) for cost in days]
+    days = report("day")["groups"]
+    shown = cells(page.locator("table.days tbody tr"), "td:nth-child(2)")
+    assert [text[0] == "≥" for text in shown] == ["unpriced" in group["status"] for group in days]
+    assert all(map(is_within_a_cent, map(amount, shown), (Decimal(group["cost_usd"]) for group in days)))
+
+
+@pytest.mark.parametrize("by", ["Model", "Principal"])
+def test_the_days_and_the_parts_of_each_add_up_as_they_are_shown(page: Page, by: str) -> None:
+    page.get_by_role("group", name="Group by").get_by_role("button", name=by).click()
+    legend = sum(amounts(page.get_by_role("list", name="What is stacked"), ".amount"))
+    page.get_by_role("button", name="Table").click()
+    days = page.locator("table.days tbody tr")
+    for day in days.all():
+        total, *parts = amounts(day, "td")
+        assert to_the_cent(sum(parts)) == total
+    whole = amount(page.locator("#total").inner_text())
+    assert to_the_cent(sum(amounts(days, "td:nth-child(2)"))) == to_the_cent(legend) == whole
+
+
+@pytest.mark.parametrize("table", ["principals", "models"])
+def test_the_lines_of_a_table_add_up_to_its_total_as_they_are_shown(page: Page, table: str) -> None:
+    lines = page.locator(f"#{table} tbody tr")
+    assert to_the_cent(sum(amounts(lines, ".col-cost"))) == amount(page.locator("#total").inner_text())
+
+
+def to_the_cent(shown: Decimal | int) -> Decimal:
+    return Decimal(shown).quantize(Decimal("0.01"))
 
 
 def test_what_changed_adds_up_to_the_change(page: Page) -> None:
-    def amount(text: str) -> Decimal:
-        return Decimal(text.replace("−", "-").replace("$", "").replace(",", ""))
-
     change = page.locator("#change")
     whole = amount(change.locator(".lead b").inner_text())
+    before, after = re.findall(r": (\$\S+) in .* then (\$\S+) in", change.locator(".lead").inner_text())[0]
+    assert whole == amount(after) - amount(before)
     for words in ("Why", "Who", "Models"):
         change.get_by_role("button", name=words).click()
         expect(change.get_by_role("button", name=words)).to_have_attribute("aria-pressed", "true")
-        parts = [amount(text) for text in change.locator(".bars b").all_inner_texts()]
-        assert abs(sum(parts) - whole) <= Decimal("0.005") * (len(parts) + 1)
+        assert sum(amounts(change, ".bars b")) == whole
 
 
 def test_what_has_no_price_is_said_above_all_figures(page: Page) -> None:
@@ -141,12 +176,10 @@ def test_a_principal_opens_by_keyboard_and_its_models_add_up(page: Page) -> None
     opener.press("Enter")
     expect(opener).to_have_attribute("aria-expanded", "true")
     expect(opener).to_be_focused()
-    whole = Decimal(
-        table.locator("tr.line", has=page.get_by_text("role/rag-api")).locator(".col-cost").inner_text().lstrip("~≥$")
-    )
-    parts = [Decimal(text.lstrip("~≥$")) for text in cells(table.locator("tr.inner"), ".col-cost")]
+    (whole,) = amounts(table.locator("tr.line", has=page.get_by_text("role/rag-api")), ".col-cost")
+    parts = amounts(table.locator("tr.inner"), ".col-cost")
     assert parts
-    assert abs(sum(parts) - whole) <= Decimal("0.01") * len(parts)
+    assert to_the_cent(sum(parts)) == whole
     page.keyboard.press("Space")
     expect(table.locator("tr.inner")).to_have_count(0)
 
@@ -155,10 +188,10 @@ def test_the_chart_is_read_with_arrow_keys_up_to_the_end_of_the_month(page: Page
     chart = page.locator("#cost svg[tabindex]")
     chart.focus()
     page.keyboard.press("Home")
-    expect(page.get_by_role("status")).to_contain_text("Sat, Oct 24: $")
+    expect(page.get_by_role("status")).to_contain_text("Sat, Oct 24: ≥$1.")
     expect(page.locator(".tip")).to_contain_text("Sat, Oct 24")
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_role("status")).to_contain_text("Sun, Oct 25: $")
+    expect(page.get_by_role("status")).to_contain_text("Sun, Oct 25: ≥$1.")
     page.keyboard.press("End")
     expect(page.get_by_role("status")).to_contain_text("Mon, Nov 30 (forecast): about $")
     page.keyboard.press("Escape")
@@ -249,3 +282,81 @@ def test_without_records_the_page_says_so(
         expect(page.locator("header")).to_contain_text("no records")
         expect(page.locator("#total")).to_have_text("$0.00")
         expect(page.locator("#cost")).to_contain_text("Nothing here has a price.")
+
+
+UNHEARD_OF = "acme.mystery-v1:0"
+
+
+def test_half_a_cent_is_rounded_as_the_report_rounds_it(
+    browser: Browser, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    logs = written(tmp_path, call(tokens=(50_000, 0)))
+    totals = json.loads(printed(tmp_path_factory, "--format", "json", logs=logs, now=None))["totals"]
+    html = printed(tmp_path_factory, "--format", "html", logs=logs, now=None)
+    with opened(browser, html) as page:
+        expect(page.locator("#total")).to_have_text(dollars(totals["cost_usd"]))
+        assert totals["cost_usd"] == "0.165"
+
+
+def test_where_nothing_has_a_price_no_figure_says_that_it_cost_nothing(
+    browser: Browser, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    days = [f"2026-11-{day:02}T09:00:00Z" for day in range(1, 22)]
+    logs = written(tmp_path, *(call(model=UNHEARD_OF, timestamp=day) for day in days))
+    for words in ((), ("--days", "7")):
+        html = printed(tmp_path_factory, *words, "--format", "html", logs=logs)
+        with opened(browser, html) as page:
+            expect(page.locator("main")).not_to_contain_text("$0")
+            expect(page.locator(".tile", has_text="Daily average")).to_contain_text("unpriced")
+            expect(page.locator(".tile", has_text="Month’s end")).to_contain_text("nothing here has a price")
+            expect(page.locator("#change")).to_contain_text("has a price: what changed is unpriced.")
+
+
+def test_days_without_a_price_are_not_compared_as_though_they_cost_nothing(
+    browser: Browser, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    before = [call(model=UNHEARD_OF, timestamp=f"2026-11-{day:02}T09:00:00Z") for day in range(8, 15)]
+    logs = written(tmp_path, *before, call(tokens=(100_000, 0)))
+    html = printed(tmp_path_factory, "--days", "7", "--format", "html", logs=logs)
+    with opened(browser, html) as page:
+        expect(page.locator("#change")).to_contain_text("No call of Nov 8 – Nov 14 has a price")
+        expect(page.locator(".tile", has_text="Total")).to_contain_text("no prices to compare")
+
+
+def test_what_a_call_costs_is_told_of_the_priced_ones_alone(
+    browser: Browser, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    days = [f"2026-11-{day:02}T09:00:00Z" for day in (20, 21)]
+    priced = [call(tokens=(100_000, 0), timestamp=day) for day in days]
+    others = [call(model=UNHEARD_OF, timestamp=days[1]) for _ in range(4)]
+    html = printed(tmp_path_factory, "--format", "html", logs=written(tmp_path, *priced, *others))
+    with opened(browser, html) as page:
+        expect(page.locator(".tile", has=page.get_by_text("Calls", exact=True))).to_contain_text(
+            "$0.3300 per priced call"
+        )
+        expect(page.locator(".tile", has_text="Daily average")).to_contain_text("≥$0.33")
+        page.get_by_role("button", name="Table").click()
+        assert cells(page.locator("table.days tbody tr"), "td:nth-child(2)") == ["$0.33", "≥$0.33"]
+
+
+def test_of_many_principals_the_page_says_which_it_lists(
+    browser: Browser, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    records = [
+        call(arn=f"arn:aws:iam::{ACCOUNT}:user/person{place:03}", tokens=(100_000 - 100 * place, 1))
+        for place in range(120)
+    ]
+    html = printed(tmp_path_factory, "--format", "html", logs=written(tmp_path, *records), now=None)
+    with opened(browser, html) as page:
+        table = page.locator("#principals")
+        table.get_by_role("button", name="Show the dearest 100").click()
+        whole = amount(page.locator("#total").inner_text())
+        assert to_the_cent(sum(amounts(table.locator("tbody tr"), ".col-cost"))) == whole
+        expect(table.locator("tr.rest")).to_contain_text("20 other principals")
+        table.get_by_role("searchbox").fill("person110")
+        expect(table).to_contain_text(
+            "None of the 100 dearest principals holds “person110”. The 20 other principals are not listed here."
+        )
+        expect(table.locator("tr.total th")).to_have_text("Total of all")
+        table.get_by_role("searchbox").fill("person05")
+        expect(table.locator("tbody tr")).to_have_count(10)

@@ -181,8 +181,8 @@ class TestWhatAReviewFound:
 
     def test_csv_says_beside_it_what_it_leaves_out(self, ask: Ask, tmp_path: Path) -> None:
         answer = ask("report", write(tmp_path / "log.jsonl", call(model="new.model"), "broken"), "--format", "csv")
-        assert "unpriced: 1 requests" in answer.err
-        assert "rejected: 1 lines" in answer.err
+        assert "unpriced: 1 request, " in answer.err
+        assert "rejected: 1 line (" in answer.err
 
     def test_a_screen_that_lacks_a_letter_shows_its_code(self, tmp_path: Path) -> None:
         log = write(

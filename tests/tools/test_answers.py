@@ -2,17 +2,27 @@
 
 import json
 import re
+import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import jsonschema
 import msgspec
 import pytest
+from anyio import wait_all_tasks_blocked
 from mcp import Client
 
 from tests.logs import call, write
 from tests.tools.desk import ERAS, QUICK, called, text_of
-from tests.tools.eight_weeks import ANSWERS, LEAST, Agrees, desk
+from tests.tools.eight_weeks import ANSWERS, LEAST, NAMES, Agrees, desk
+from tests.tools.worked_out import LOG
+from tollbook.app.questions import FileAsker
+from tollbook.spend.pricing import PricedRow
+from tollbook.spend.report import Report
+from tollbook.tools import Prepared, Question, Tell
 
 pytestmark = pytest.mark.anyio
 
@@ -103,6 +113,13 @@ async def test_what_a_model_reads_of_a_tool_is_short() -> None:
         ("explain_bedrock_change", {"days": 0}, "days '0' is not right: input should be greater than or equal to 1."),
         ("explain_bedrock_change", {"week": 1}, "explain_bedrock_change has no argument 'week'. It has days, since,"),
         ("find_bedrock_anomalies", {"floor_usd": -1}, "floor_usd '-1' is not right: input should be greater than"),
+        ("find_bedrock_anomalies", {"days": 93}, "days '93' is not right: input should be less than or equal to 92."),
+        ("show_bedrock_dashboard", {"days": 401}, "days '401' is not right: input should be less than or equal to 400"),
+        (
+            "drill_into_bedrock_spend",
+            {"days": 401, "of_model": "x"},
+            "days '401' is not right: input should be less than or equal to 400.",
+        ),
         ("find_bedrock_anomalies", {"tz": "Mars/Olympus"}, "There is no time zone 'Mars/Olympus'."),
         (
             "check_bedrock_budgets",
@@ -134,13 +151,110 @@ async def test_a_forecast_of_less_than_a_week_is_refused(tmp_path: Any) -> None:
     log = write(tmp_path / "log.jsonl", call(timestamp="2026-11-20T00:00:00Z"))
     result = await called(desk(log), "forecast_bedrock_spend")
     assert result.is_error
-    assert "whole days" in text_of(result)
+    assert "a forecast needs 7" in text_of(result)
+
+
+@pytest.mark.parametrize("name", ["find_bedrock_anomalies", "show_bedrock_dashboard", "drill_into_bedrock_spend"])
+async def test_as_many_days_as_the_schema_allows_are_answered(tmp_path: Any, name: str) -> None:
+    server = desk(write(tmp_path / "log.jsonl", call(timestamp="2026-11-20T00:00:00Z")))
+    async with Client(server) as client:
+        schema = next(tool.input_schema for tool in (await client.list_tools()).tools if tool.name == name)
+        most = schema["properties"]["days"]["maximum"]
+        result = await client.call_tool(name, {**LEAST.get(name, {}), "days": most})
+    assert not result.is_error, text_of(result)
 
 
 async def test_a_server_without_budgets_says_who_sets_them() -> None:
     result = await called(desk(budgets=()), "check_bedrock_budgets")
     assert result.is_error
     assert text_of(result).startswith("This server has no budgets. Whoever runs it sets them")
+
+
+class Held:
+    """Answers from the sample, with reports whose rows nobody gets to see before they are let go.
+
+    Attributes:
+        begun: released for each report whose rows somebody wants to see.
+        answered: how many reports there were.
+    """
+
+    PATIENCE_S = 60
+
+    def __init__(self) -> None:
+        self.begun, self.answered = threading.Semaphore(0), 0
+        self._let_go, self._more = threading.Event(), anyio.Event()
+
+    async def prepare(self, question: Question) -> Prepared:
+        return _HeldAnswer(self, await FileAsker([str(LOG)], names_file=NAMES).prepare(question))
+
+    def let_go(self) -> None:
+        self._let_go.set()
+
+    def look(self, rows: "_HeldRows") -> None:
+        if not rows.was_looked_at:
+            rows.was_looked_at = True
+            self.begun.release()
+        assert self._let_go.wait(self.PATIENCE_S)
+
+    def one_more(self) -> None:
+        self.answered += 1
+        self._more.set()
+        self._more = anyio.Event()
+
+    async def until(self, *, answered: int, begun: int) -> None:
+        """Waits for so many answers, and so many more beginnings; and sees that there are no more."""
+        while self.answered < answered:
+            await self._more.wait()
+        for _ in range(begun):
+            assert await anyio.to_thread.run_sync(partial(self.begun.acquire, timeout=self.PATIENCE_S))
+        await wait_all_tasks_blocked()
+        assert not self.begun.acquire(blocking=False)
+
+
+class _HeldAnswer:
+    def __init__(self, held: Held, prepared: Prepared) -> None:
+        self._held, self._prepared, self.estimate = held, prepared, prepared.estimate
+
+    async def answer(self, tell: Tell) -> Report:
+        report = await self._prepared.answer(tell)
+        self._held.one_more()
+        return msgspec.structs.replace(report, rows=_HeldRows(self._held, report.rows))
+
+
+class _HeldRows(tuple[PricedRow, ...]):
+    was_looked_at = False
+    held: Held
+
+    def __new__(cls, held: Held, rows: tuple[PricedRow, ...]) -> "_HeldRows":
+        found = super().__new__(cls, rows)
+        found.held = held
+        return found
+
+    def __iter__(self) -> Iterator[PricedRow]:
+        self.held.look(self)
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("name", ["check_bedrock_hygiene", "compare_with_aws_bill"])
+async def test_who_leaves_is_not_held_up_and_never_more_than_four_answers_are_computed(name: str) -> None:
+    held = Held()
+    server = desk(asker=held, biller=Agrees())
+    try:
+        with anyio.fail_after(held.PATIENCE_S):
+            async with Client(server) as client, anyio.create_task_group() as group:
+                for _ in range(6):
+                    group.start_soon(client.call_tool, name, {})
+                await held.until(answered=6, begun=4)
+                group.cancel_scope.cancel()
+            # Four of those that left are still computed, two never will be.
+            async with Client(server) as client, anyio.create_task_group() as group:
+                for _ in range(3):
+                    group.start_soon(client.call_tool, name, {})
+                await held.until(answered=9, begun=0)
+                held.let_go()
+    finally:
+        held.let_go()
+    assert [held.begun.acquire(blocking=False) for _ in range(4)] == [True, True, True, False]
 
 
 async def test_without_a_biller_there_is_no_such_tool() -> None:

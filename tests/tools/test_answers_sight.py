@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tests.tools.worked_out import LOG, calls, usd
 from tests.tools.worked_out import lines as lines_of_log
 from tollbook.app.questions import FileAsker
 from tollbook.core.caller import Caller
+from tollbook.spend.answers.budgets import Budget
 from tollbook.spend.report import Report
 from tollbook.tools import Asker, Prepared, Question, Tell
 
@@ -222,6 +223,20 @@ class TestBudgets:
     async def test_who_has_spent_nothing_has_none(self) -> None:
         found = await self.burn(person("zoe"))
         assert (found["budgets"], found["state"]) == ([], "ok")
+
+    @pytest.mark.parametrize("era", ERAS)
+    @pytest.mark.parametrize("arguments", [{}, {"budget": "project-falcon"}, {"tz": "Asia/Kathmandu", "model": "opus"}])
+    @pytest.mark.parametrize("of_others", [BUDGETS[4:5], tuple(b for b in BUDGETS if b.name in ("rag", "growth"))])
+    async def test_it_cannot_be_told_whether_there_are_any(
+        self, era: str, arguments: Mapping[str, Any], of_others: Sequence[Budget]
+    ) -> None:
+        with calling_as(ANA):
+            with_some, without = [
+                await called(desk(settings=RULED, budgets=budgets), "check_bedrock_budgets", era=era, **dict(arguments))
+                for budgets in (of_others, ())
+            ]
+        assert with_some.model_dump_json() == without.model_dump_json()
+        assert with_some.is_error is ("budget" in arguments)
 
 
 class TestTheBill:

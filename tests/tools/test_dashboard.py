@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import jsonschema
@@ -11,6 +12,7 @@ from mcp.client.extension import ClientExtension, advertise
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp_types import CallToolResult
 
+from tests.logs import call, write
 from tests.tools.desk import ERAS, called, calling_as, text_of
 from tests.tools.eight_weeks import at, desk
 from tests.tools.people import ANA, BOSS, RULED, SESSION
@@ -122,6 +124,25 @@ class TestDrillingDown:
         for part in ("rag-api", "role/rag", "ROLE/RAG-API", "role/rag-api/i-0abc"):
             found: Any = (await called(desk(), DRILL, of_principal=part)).structured_content
             assert (found["total"]["calls"], found["models"]["top"]) == (0, [])
+
+    async def test_what_costs_the_same_is_in_order_of_tokens_then_of_calls_then_of_names(self, tmp_path: Path) -> None:
+        calls = {"a": [(10, 5)], "b": [(20, 10)], "c": [(10, 5), (10, 5)], "d": [(20, 10)]}  # all of them unpriced
+        log = write(
+            tmp_path / "log.jsonl",
+            *(
+                call(model="vendor.new-v1:0", arn=f"arn:aws:iam::111122223333:user/{who}", tokens=tokens)
+                for who, each in calls.items()
+                for tokens in each
+            ),
+        )
+        found: Any = (await called(desk(log), DRILL, of_model="vendor.new-v1:0")).structured_content
+        top = found["principals"]["top"]
+        assert [(part["name"], part["calls"], part["usd"]) for part in top] == [
+            ("user/c", 2, None),
+            ("user/b", 1, None),
+            ("user/d", 1, None),
+            ("user/a", 1, None),
+        ]
 
     async def test_sessions_are_those_of_roles(self) -> None:
         role = "role/AWSReservedSSO_Dev_0a1b2c3d4e5f6789"

@@ -5,15 +5,13 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from tollbook.app.book import price_book
 from tollbook.app.reports import Logs, Read, Span
 from tollbook.core.errors import SourceError, UsageError
 from tollbook.core.text import printable
 from tollbook.sources.discovery import STDIN
 from tollbook.spend.query import Filter, Query
-from tollbook.spend.render.words import stretch
+from tollbook.spend.render.words import rejected, stretch
 from tollbook.spend.report import Report
 from tollbook.spend.window import Window, instant, zone_of
 
@@ -63,7 +61,7 @@ class Answers:
         if self._span.since is None and self._span.until is None:
             before, after = explain.last_whole_days(self._days, self._now, self._zone)
         else:
-            after = msgspec.structs.replace(self._span, now=None).window()
+            after = self._span.window()
             before = explain.preceding(after)
         if against != (None, None):
             before = self._against(*against)
@@ -114,6 +112,7 @@ class Answers:
         from tollbook.spend.answers import what_if
 
         book, _ = price_book(self._logs.price_file)
+        what_if.checked(change, book)
         return what_if.what_if_of(self._report(self._usual_window(), what_if.WHAT_IF_BY), change, book)
 
     def budgets(self, known: "tuple[Budget, ...]") -> "Burn":
@@ -170,7 +169,7 @@ class Answers:
     def _report(self, window: Window, by: tuple[str, ...], *, may_be_empty: bool = False) -> Report:
         """
         Raises:
-            SourceError: no call that is meant lies in `window`; says where there are some.
+            SourceError: no call that is meant lies in `window`; says where there are some, and which lines are none.
         """
         report = self._read(Query(window, by, self._only), by)
         if report.rows or (may_be_empty and not self._logs.are_files):
@@ -180,13 +179,14 @@ class Answers:
         if report.unread:
             raise SourceError(f"Nothing could be read of {place}:", report.unread)
         if not self._logs.are_files or STDIN in self._logs.sources:
-            raise SourceError(f"No {self._calls} lie in {place}. Ask for another time with --now.")
+            raise SourceError(f"No {self._calls} lie in {place}. Ask for another time with --now.", [*rejected(report)])
         by_day = ("day",)
-        found = self._read(Query(Window(None, None, window.zone), by_day, self._only), by_day).groups
+        whole = self._read(Query(Window(None, None, window.zone), by_day, self._only), by_day)
+        found, also = whole.groups, [*rejected(whole)]
         if not found:
-            raise SourceError(f"There are no {self._calls} in these logs.")
+            raise SourceError(f"There are no {self._calls} in these logs.", also)
         first, last = (date.fromisoformat(group.values[0] or "") for group in (found[0], found[-1]))
-        raise SourceError(f"No {self._calls} lie in {place}: these logs have them {self._advice(first, last)}")
+        raise SourceError(f"No {self._calls} lie in {place}: these logs have them {self._advice(first, last)}", also)
 
     @property
     def _calls(self) -> str:

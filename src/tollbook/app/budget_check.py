@@ -1,7 +1,8 @@
 """The check of budgets that AWS runs on a schedule: `tollbook.app.budget_check:handler`.
 
-It reads the logs, and tells a topic of SNS where a budget is over its limit or near it. Nothing is remembered from one
-run to the next: as long as that is so, each run tells it again.
+It reads the logs, and tells a topic of SNS where a budget is over its limit or near it, or where not all of the logs
+could be read, so that nobody takes silence for money left. Nothing is remembered from one run to the next: as long as
+that is so, each run tells it again. Mails name no places: which logs it was, only the function's own log says.
 
 Variables: TOLLBOOK_BUDGETS and TOLLBOOK_BUDGET_TOPIC (the topic's ARN); and of the server's TOLLBOOK_SOURCE,
 TOLLBOOK_PRICES, TOLLBOOK_NAMES, TOLLBOOK_BUCKET, LOG_LEVEL and those for logs on AWS. Days are those of UTC.
@@ -15,7 +16,8 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +28,7 @@ from tollbook.app.aws_settings import AWS_SETTINGS, AwsSettings, aws_settings
 from tollbook.app.settings import SETTINGS, kept_in
 from tollbook.core.errors import SourceError, TollbookError, UsageError
 from tollbook.core.settings import read_values
+from tollbook.core.text import printable
 from tollbook.hosting.log import log_as_json
 from tollbook.sources.named import USUAL, Named, one_kind
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
     from tollbook.sources.aws.reach.access import Access
     from tollbook.spend.answers.budgets import Budget, Burn
+    from tollbook.spend.render.telling import Telling
 
 TOPIC: Final = "TOLLBOOK_BUDGET_TOPIC"
 _OURS: Final = ("source", "prices", "names", "bucket", "budgets", "log_level")
@@ -41,6 +45,9 @@ _TOPIC: Final = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):\d{12}:[A-Za-z0-9_-
 _FAULT: Final = "The budgets could not be checked. This is a fault of tollbook's own; the log says where."
 # "256 KB": https://docs.aws.amazon.com/sns/latest/api/API_Publish.html. A mail of that size nobody reads.
 _MOST_BYTES: Final = 20_000
+_MOST_UNREAD: Final = 100  # that are told in a line of the log
+_UNREAD: Final = "Some of the logs could not be read; the log of the function says which."
+_ESTIMATE: Final = "an estimate at list price, before discounts, credits and taxes"
 
 _log: Final = logging.getLogger(__name__)
 
@@ -130,11 +137,17 @@ def check(
 
     now = clock()
     burn = _burn(wanted, now, session)
-    is_told = burn.state != "ok"
+    unread = burn.basis.unread
+    is_told = burn.state != "ok" or bool(unread)
     if is_told:
         _tell(wanted.topic, burn, Access(home_region=_region_of(wanted.topic), session=session))
-    found = {"state": burn.state, "budgets": {each.name: each.state for each in burn.budgets}, "told": is_told}
-    _log.info("budgets checked", extra=found)
+    found = {
+        "state": burn.state,
+        "budgets": {each.name: each.state for each in burn.budgets},
+        "unread": _some_of(unread),
+        "told": is_told,
+    }
+    _log.log(logging.ERROR if unread else logging.INFO, "budgets checked", extra=found)
     return found
 
 
@@ -179,11 +192,10 @@ def _tell(topic: str, burn: "Burn", access: "Access") -> None:
 
     from tollbook.sources.aws.patience import patiently
     from tollbook.sources.reading import Watch
-    from tollbook.spend.render.answers import telling_of
     from tollbook.spend.render.telling_text import as_text
 
     client = access.own_client("sns", _region_of(topic))
-    text = as_text(telling_of(burn), _MOST_BYTES)
+    text = as_text(_mail_of(burn), _MOST_BYTES)
     try:
         patiently(lambda: client.publish(TopicArn=topic, Subject=_subject(burn), Message=text), Watch())
     except (ClientError, BotoCoreError, ResponseParserError) as fault:
@@ -194,11 +206,35 @@ def _tell(topic: str, burn: "Burn", access: "Access") -> None:
         ) from fault
 
 
+def _some_of(unread: Sequence[str]) -> list[str]:
+    rest = len(unread) - _MOST_UNREAD
+    return [*map(printable, unread[:_MOST_UNREAD]), *([f"and {rest:,} more"] if rest > 0 else [])]
+
+
+def _mail_of(burn: "Burn") -> "Telling":
+    """What whoever gets the mail is told: of the basis only what holds no place, account or path."""
+    from tollbook.spend.render.answers import telling_of
+    from tollbook.spend.render.words import faults
+    from tollbook.spend.report import NOT_IN_THESE_LOGS
+
+    telling = telling_of(burn)
+    return replace(
+        telling,
+        lead=f"{telling.lead} {_UNREAD}" if burn.basis.unread else telling.lead,
+        faults=tuple(faults(replace(burn.basis, unread=()))),
+        notes=(NOT_IN_THESE_LOGS, _ESTIMATE),
+    )
+
+
 def _subject(burn: "Burn") -> str:
     """Of a mail: numbers alone, since names may hold what a subject must not."""
     over, near = (sum(each.state == state for each in burn.budgets) for state in ("over", "warning"))
     parts = [f"{over} over the limit"] * bool(over) + [f"{near} near it"] * bool(near)
-    return f"tollbook: of {len(burn.budgets)} Bedrock budgets {', '.join(parts)}"
+    unread = "not all logs could be read"
+    if not parts:
+        return f"tollbook: {unread} for {len(burn.budgets)} Bedrock budgets"
+    also = f", and {unread}" if burn.basis.unread else ""
+    return f"tollbook: of {len(burn.budgets)} Bedrock budgets {', '.join(parts)}{also}"
 
 
 def _region_of(topic: str) -> str:

@@ -53,15 +53,13 @@ class Span(msgspec.Struct, frozen=True):
         return datetime.now(UTC) if self.now is None else instant("--now", self.now, zone_of(self.tz))
 
     def window(self) -> Window:
-        """The window meant; open where nothing was asked for.
+        """The window meant; open where nothing was asked for. Only `days` are counted from `now`.
 
         Raises:
             UsageError: it cannot be.
         """
         zone = zone_of(self.tz)
         if self.days is None:
-            if self.now is not None:
-                raise UsageError("--now is the moment that --days counts back from. Give --days too, or leave it out.")
             return between(self.since, self.until, zone)
         if self.since is not None or self.until is not None:
             raise UsageError("--days and --since/--until are two ways to say one thing. Give one of them.")

@@ -96,7 +96,7 @@ def budget(parser: argparse.ArgumentParser) -> None:
     )
     asking.add_now(_begun(shown, _show_budgets), _AS_OF)
     _add_file(shown)
-    _ended(shown)
+    _ended(shown, filters=False)
     checked = actions.add_parser(
         "check",
         help="says it in a line for each; its exit code says whether one is over",
@@ -108,7 +108,7 @@ def budget(parser: argparse.ArgumentParser) -> None:
     checked.add_argument(
         "--threshold", default="100", metavar="PERCENT", help="of a limit, from which on it is over (default: 100)"
     )
-    _ended(checked, (_LINES, *_FORMATS))
+    _ended(checked, (_LINES, *_FORMATS), filters=False)
 
 
 def _add_file(parser: argparse.ArgumentParser) -> None:
@@ -221,16 +221,16 @@ def _show_budgets(options: argparse.Namespace) -> int:
 
 
 def _check_budgets(options: argparse.Namespace) -> int:
-    threshold = _amount("--threshold", options.threshold) / 100
+    threshold = _amount("--threshold", options.threshold)
     burn = _burn(options)
     if options.format == _LINES:
         _print_lines(burn)
         code = 1 if burn.basis.unread else 0
     else:
         code = _show(burn, options.format)
-    over = [printable(each.name) for each in burn.budgets if each.spent_share >= threshold]
+    over = [printable(each.name) for each in burn.budgets if each.spent_share * 100 >= threshold]
     if over:
-        print(f"tollbook: {threshold:.0%} or more of its limit is spent: {', '.join(over)}", file=sys.stderr)
+        print(f"tollbook: {threshold:f}% or more of its limit is spent: {', '.join(over)}", file=sys.stderr)
     return 1 if over else code
 
 
@@ -283,11 +283,9 @@ def _show(answer: "Answer", form: str) -> int:
     if form == "json":
         sys.stdout.write(as_json(answer))
     elif form == "table":
-        from rich.console import Console
-
         from tollbook.spend.render.telling_screen import show_telling
 
-        show_telling(telling_of(answer), Console(highlight=False, markup=False, emoji=False))
+        show_telling(telling_of(answer), asking.console())
     else:
         from tollbook.spend.render.telling_text import as_markdown, as_text
 

@@ -16,6 +16,8 @@ from tollbook.cli.flags import add_setting
 from tollbook.sources.named import USUAL
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from tollbook.app.reports import Logs, Read, Span
 
 _NOW = "the moment that --days counts back from (default: now)"
@@ -95,6 +97,17 @@ def reading(logs: "Logs") -> "Iterator[Read]":
 
     with _progress() as progress:
         yield partial(report, logs, environment=os.environ, progress=progress, agree=agree)
+
+
+def console() -> "Console":
+    """The terminal, or whatever standard output is. Nothing in a text is taken for colours, links or faces."""
+    from rich.console import Console
+
+    class Output(Console):
+        def on_broken_pipe(self) -> None:  # rich would end the program as failed; `cli.run` knows better
+            raise BrokenPipeError
+
+    return Output(highlight=False, markup=False, emoji=False)
 
 
 def agree(what: str) -> bool:

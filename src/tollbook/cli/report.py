@@ -58,8 +58,11 @@ def _report(options: argparse.Namespace) -> int:
     logs, span = asking.logs_of(options), asking.span_of(options)
     if not logs.are_files:
         span = span.or_days(1)
+    window = span.window()
+    if span.days is None and span.now is not None:
+        raise UsageError("--now is the moment that --days counts back from. Give --days too, or leave it out.")
     with asking.reading(logs) as read:
-        answer = read(Query(span.window(), tuple(dict.fromkeys((*by, *also)))), by)
+        answer = read(Query(window, tuple(dict.fromkeys((*by, *also)))), by)
     _print(answer, options.format, options.top)
     if options.format == "csv":
         _print_beside(answer)
@@ -74,6 +77,7 @@ def _page(options: argparse.Namespace) -> int:
         raise UsageError("Send it to a file: tollbook report … --format html > spend.html")
     from tollbook.app.answers import dashboard
     from tollbook.spend.render.dashboard.page import html_of
+    from tollbook.spend.render.words import faults
 
     logs, span = asking.logs_of(options), asking.span_of(options)
     if not logs.are_files:
@@ -81,6 +85,8 @@ def _page(options: argparse.Namespace) -> int:
     with asking.reading(logs) as read:
         answer = dashboard(read, span)
     sys.stdout.write(html_of(answer))
+    for line in faults(answer.basis):
+        print(line, file=sys.stderr)
     return 1 if answer.basis.unread else 0
 
 
@@ -94,11 +100,9 @@ def _print_beside(report: "Report") -> None:
 
 def _print(report: "Report", form: str, top: int) -> None:
     if form == "table":
-        from rich.console import Console
-
         from tollbook.spend.render.terminal import show
 
-        show(report, Console(highlight=False, markup=False, emoji=False), top)
+        show(report, asking.console(), top)
         return
     from tollbook.spend.render import machine, plain
 

@@ -6,6 +6,7 @@
 Only what is dearer than usual is told; whoever wants to know what has become less asks `explain`.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from tollbook.spend.answers.basis import Basis, basis_of
 from tollbook.spend.answers.cells import HOUR, NOTHING, Cell, Clock, Cost, cells_of, clock_of, together
-from tollbook.spend.answers.forecast import whole_days
+from tollbook.spend.answers.forecast import silence_of, whole_days
 from tollbook.spend.answers.money import total, usd
 from tollbook.spend.answers.usual import Usual, level_of, usual_day, usual_hour
 from tollbook.spend.report import Report
@@ -24,7 +25,7 @@ from tollbook.spend.window import Window, last_days, start_of
 
 ANOMALIES_BY: Final = ("hour", "model", "principal")
 HISTORY_DAYS: Final = 42
-"""Whole days before the first one that is looked at."""
+"""Whole days before a day by which it is judged, however much else was read."""
 THRESHOLD: Final = 3.5
 """Of the modified z-score of a day; the one that its authors recommend."""
 HOUR_THRESHOLD: Final = 5.0
@@ -86,6 +87,8 @@ class Anomalies:
         threshold, hour_threshold: of the modified z-score of days and of hours.
         by_hour: whether hours were looked at, besides days.
         cells: how many pairs of model and principal had calls on the days looked at.
+        last_call_on: the last day with calls, up to today; None without any.
+        silent_days: whole days after it, which count as $0.
     """
 
     basis: Basis
@@ -99,11 +102,13 @@ class Anomalies:
     by_hour: bool
     cells: int
     anomalies: tuple[Anomaly, ...]
+    last_call_on: date | None
+    silent_days: int
     schema: Literal["tollbook.anomalies/1"] = "tollbook.anomalies/1"
 
 
 def anomalies_window(days: int, now: datetime, zone: ZoneInfo) -> Window:
-    """What is read to judge today and the `days` - 1 whole days before it: those, and six weeks before them.
+    """What is read to judge today and the `days` - 1 whole days before it: those, and six weeks before the first.
 
     Raises:
         UsageError: `days` is below 1 or far too large.
@@ -125,10 +130,11 @@ def anomalies_of(report: Report, days: int, now: datetime, floor_usd: Decimal = 
     whole = whole_days(report, today)
     clock = clock_of(report, now)
     cells = cells_of(report, clock)
-    begun = min((cell.first for cell in cells if cell.first), default=today)
-    whole = [day for day in whole if day >= begun]
+    called = sorted({day for cell in cells for day in (*cell.days, *cell.unpriced)})
+    silence = silence_of(report, today)
+    whole = [day for day in whole if day >= (called[0] if called else today)]
     asked = [today - step * _DAY for step in range(days - 1, -1, -1)]
-    judge = _Judge(clock, whole, today, float(floor_usd))
+    judge = _Judge(clock, whole, called, today, float(floor_usd))
     found: list[Anomaly] = []
     for cell in cells:
         found += judge.of(cell, asked)
@@ -148,6 +154,8 @@ def anomalies_of(report: Report, days: int, now: datetime, floor_usd: Decimal = 
         by_hour=report.query.by_hour,
         cells=sum(any(day in cell.days for day in asked) for cell in cells),
         anomalies=tuple(found),
+        last_call_on=silence.last_call_on,
+        silent_days=silence.days,
     )
 
 
@@ -161,14 +169,16 @@ def _unexplained(whole: Iterable[Anomaly], parts: Sequence[Anomaly], new: Mappin
 
 @dataclass(frozen=True)
 class _Judge:
-    """Compares costs with their history.
+    """Compares costs with their history: the days before a day, as many for each.
 
     Attributes:
         whole: the whole days that were read, in order.
+        called: the days on which there are any calls, in order.
     """
 
     clock: Clock
     whole: Sequence[date]
+    called: Sequence[date]
     today: date
     floor_usd: float
 
@@ -195,23 +205,36 @@ class _Judge:
 
     def _past(self, cell: Cell, day: date) -> list[date]:
         """The whole days before `day` that are history of `cell`."""
-        return [past for past in self.whole if (cell.first or day) <= past < day and past not in cell.unpriced]
+        first = self._first(cell, day)
+        return [past for past in self._history(day) if past >= first and past not in cell.unpriced]
+
+    def _history(self, day: date) -> Sequence[date]:
+        """The whole days by which `day` is judged, from the first one among them with any calls."""
+        start = day - HISTORY_DAYS * _DAY
+        place = bisect_left(self.called, start)
+        begun = self.called[place] if place < len(self.called) else day
+        return self.whole[bisect_left(self.whole, begun) : bisect_left(self.whole, day)]
+
+    def _first(self, cell: Cell, day: date) -> date:
+        """The first day with calls of `cell` among those by which `day` is judged, or `day`."""
+        return next((past for past in self._history(day) if past in cell.days or past in cell.unpriced), day)
 
     def _new(self, cell: Cell, day: date, past: Sequence[date]) -> Iterator[Anomaly]:
         """What has not been seen before, though there is history in which it could have been."""
-        begun, week = self.whole[0] if self.whole else day, LEAST_DAYS * _DAY
-        if cell.model is None or cell.first is None or cell.first - begun < week or day - cell.first >= week:
+        history, first, week = self._history(day), self._first(cell, day), LEAST_DAYS * _DAY
+        if cell.model is None or not history or first - history[0] < week or day - first >= week:
             return
         cost, highest = cell.day(day), max((cell.day(before).usd for before in past), default=Decimal(0))
         if float(cost.usd) >= self.floor_usd and cost.usd >= _NEW_FACTOR * highest:
-            yield _anomaly(cell, day, cost, None)
+            yield _anomaly(cell, day, cost, None, first)
 
     def _day(self, cell: Cell, day: date, past: Sequence[date]) -> Anomaly | None:
         cost = cell.day(day)
         if float(cost.usd) < self.floor_usd:
             return None
         found = usual_day(cell, day, past, level_of(cell, past))
-        return _anomaly(cell, day, cost, found) if self._is_told(cost, found, THRESHOLD) else None
+        is_told = self._is_told(cost, found, THRESHOLD)
+        return _anomaly(cell, day, cost, found, self._first(cell, day)) if is_told else None
 
     def _hours(self, cell: Cell, day: date, past: Sequence[date]) -> Iterator[Anomaly]:
         """Hours that stand out on a day that does not; those in a row as one."""
@@ -225,7 +248,7 @@ class _Judge:
             found = usual_hour(cell, cost, hour, past, level)
             if not self._is_told(cost, found, HOUR_THRESHOLD):
                 continue
-            one = replace(_anomaly(cell, day, cost, found), hour=hour, hours=1)
+            one = replace(_anomaly(cell, day, cost, found, self._first(cell, day)), hour=hour, hours=1)
             if run is None:
                 run = one
             elif run.hour is not None and run.hour.astimezone(UTC) + run.hours * HOUR == instant:
@@ -252,8 +275,8 @@ def _cause(cost: Cost, usual: Usual) -> Cause:
     return max(growth, key=lambda cause: growth[cause])
 
 
-def _anomaly(cell: Cell, day: date, cost: Cost, usual: Usual | None) -> Anomaly:
-    """`cost` of that day, or of an hour of it; None as `usual` where it is new."""
+def _anomaly(cell: Cell, day: date, cost: Cost, usual: Usual | None, first: date) -> Anomaly:
+    """`cost` of that day, or of an hour of it; None as `usual` where it is new. `first` is where its history begins."""
     usual_usd = usd(Decimal(usual.usd if usual else 0))
     trend = [day - step * _DAY for step in range(_TREND_DAYS - 1, -1, -1)]
     return Anomaly(
@@ -269,7 +292,7 @@ def _anomaly(cell: Cell, day: date, cost: Cost, usual: Usual | None) -> Anomaly:
         calls=cost.calls,
         usual_calls=round(usual.calls) if usual else 0,
         cause=_cause(cost, usual) if usual else "new",
-        daily_usd=tuple(usd(cell.day(before).usd) for before in trend if cell.first and before >= cell.first),
+        daily_usd=tuple(usd(cell.day(before).usd) for before in trend if before >= first),
     )
 
 

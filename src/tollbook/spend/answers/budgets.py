@@ -14,10 +14,13 @@ from tollbook.core.text import printable
 from tollbook.spend.answers.basis import Basis, basis_of
 from tollbook.spend.answers.forecast import (
     costs_by_day,
+    days_of_evidence,
     days_with_calls,
     expected_of,
     forecast_window,
+    left_of,
     past_of,
+    silence_of,
     whole_days,
 )
 from tollbook.spend.answers.money import total, usd
@@ -36,10 +39,12 @@ MOST_BUDGETS: Final = 50
 _LONGEST_NAME: Final = 64
 _LONGEST_VALUE: Final = 256
 _MOST_USD: Final = Decimal(10**9)
+_LEAST: Final = Decimal("0.01")
 _PERIODS: Final = ("month", "week", "day")
 _SELECTORS: Final = ("principal", "model", "tag")
 _KEYS: Final = ("usd", "per", "warn", *_SELECTORS)
 _BURN_DAYS: Final = 7
+_MOST_NEAR: Final = 3
 _DAY: Final = timedelta(days=1)
 
 
@@ -98,6 +103,8 @@ def read_budgets(document: Mapping[str, Any], name: str) -> tuple[Budget, ...]:
     """
     if not isinstance(document, Mapping):
         raise UsageError(f"{name}: budgets must be a table, such as [budgets.team] with usd = 100.")
+    if not document:
+        raise UsageError(f"{name} holds no budgets. Write one there, such as [budgets.all] with usd = 100.")
     if len(document) > MOST_BUDGETS:
         raise UsageError(f"{name} holds {len(document)} budgets, and {MOST_BUDGETS} are the most. Leave some out.")
     found, problems = [], []
@@ -140,12 +147,12 @@ def _budget(name: str, value: object) -> Budget:
 
 
 def _number(key: str, value: object, most: Decimal, example: str) -> Decimal:
-    wanted = f"{key} takes a number above 0 and up to {most:,}, such as {key} = {example}"
+    wanted = f"{key} takes a number from {_LEAST} to {most:,}, such as {key} = {example}"
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         kind = "quoted" if isinstance(value, str) else "something else"
         raise ValueError(f"{wanted}; this one is {kind}.")
     number = Decimal(str(value))
-    if not number.is_finite() or not 0 < number <= most:
+    if not number.is_finite() or not _LEAST <= number <= most:
         raise ValueError(f"{wanted}, and not {_shown(str(value))}.")
     return number
 
@@ -181,14 +188,19 @@ class BudgetBurn:
     Attributes:
         selects: whose calls, in words: `all`, `principal role/rag-api`.
         first, last: the period.
-        spent_usd: its calls up to now, today's included.
+        spent_usd: its calls up to now, today's included; 0 where none of them has a price, see `is_unknown`.
         spent_share: of the limit; may be above 1.
         burn_per_day_usd: the mean of the last seven whole days, or of as many as there are; None of none.
-        forecast_usd: what the period will probably cost; None under seven whole days, and for part of the calls.
+        forecast_usd: what the period will probably cost; None under seven whole days with a price, and for part of the
+            calls.
         exhausted_on: the day on which the limit was or will be reached; None where it will not be in this period,
             and where that cannot be told.
         state: `over` from the limit on; `warning` from `warn` on, or where the forecast is above the limit.
         is_at_least: something could not be read or priced, so that every figure is too low.
+        unpriced_calls: its calls of the period that have no price.
+        is_unknown: it has calls in the period, and none of them has a price: nothing is known of what is spent.
+        is_matched: whether any call that was read counts for it; true where nothing was read.
+        near: where none does, up to three names in the log that look like the one that is wanted.
         is_own_part: only the calls that whoever asks may see are counted; others may spend of it too.
         daily_usd: what the last whole days cost, up to 28, the oldest first.
     """
@@ -207,6 +219,10 @@ class BudgetBurn:
     exhausted_on: date | None
     state: State
     is_at_least: bool
+    unpriced_calls: int
+    is_unknown: bool
+    is_matched: bool
+    near: tuple[str, ...]
     is_own_part: bool
     daily_usd: tuple[Decimal, ...]
 
@@ -220,6 +236,8 @@ class Burn:
         is_all: whether whoever asks sees all calls. Else only the budgets are told for which calls of his count in
             this period: that there are others is not his to know.
         state: the worst of them; `ok` where there are none.
+        last_call_on: the last day with calls, up to today, whatever budget they count for; None without any.
+        silent_days: whole days after it, which count as $0: were the logs late, they would look the same.
     """
 
     basis: Basis
@@ -227,6 +245,8 @@ class Burn:
     is_all: bool
     state: State
     budgets: tuple[BudgetBurn, ...]
+    last_call_on: date | None
+    silent_days: int
     schema: Literal["tollbook.budgets/1"] = "tollbook.budgets/1"
 
 
@@ -239,7 +259,7 @@ def budgets_by(budgets: Iterable[Budget]) -> tuple[str, ...]:
 
 
 def budgets_window(budgets: Iterable[Budget], now: datetime, zone: ZoneInfo) -> Window:
-    """What is read for `budgets`: eight weeks of whole days, the whole periods so far, and today."""
+    """What is read for `budgets`: eight weeks of whole days, the whole periods so far, and today up to `now`."""
     window = forecast_window(now, zone)
     today = now.astimezone(zone).date()
     since = [start_of(_period(budget.per, today)[0], zone) for budget in budgets]
@@ -255,11 +275,12 @@ def burn_of(report: Report, budgets: Sequence[Budget], now: datetime) -> Burn:
     zone = report.query.window.zone
     today = now.astimezone(zone).date()
     is_all = report.query.sight.is_all
+    calls = _Calls(report, today)
     found = []
     for budget in budgets:
-        groups = _groups(report, budget)
+        groups = calls.of(budget)
         if is_all or _has_calls(groups, *_period(budget.per, today)):
-            found.append(_burn(report, budget, groups, today))
+            found.append(_burn(calls, budget, groups, now))
     found.sort(key=lambda burn: (_STATES.index(burn.state), -burn.spent_share, burn.name))
     state = found[0].state if found else "ok"
     return Burn(
@@ -268,13 +289,29 @@ def burn_of(report: Report, budgets: Sequence[Budget], now: datetime) -> Burn:
         is_all=is_all,
         state=state,
         budgets=tuple(found),
+        last_call_on=calls.silence.last_call_on,
+        silent_days=calls.silence.days,
     )
 
 
-def _groups(report: Report, budget: Budget) -> list[Group]:
-    """The calls that count for `budget`, by day."""
-    groups = report.grouped(("day", *budget.by))
-    return [group for group in groups if not budget.by or budget.holds(group.values[1])]
+class _Calls:
+    """The calls of a report, grouped once for all budgets that tell them apart by the same dimension."""
+
+    def __init__(self, report: Report, today: date) -> None:
+        self.report = report
+        self.whole = whole_days(report, today)
+        self.silence = silence_of(report, today)
+        self._grouped: dict[tuple[str, ...], list[Group]] = {}
+
+    def of(self, budget: Budget) -> list[Group]:
+        """Those that count for `budget`, by day."""
+        groups = self._grouped.get(budget.by)
+        if groups is None:
+            groups = self._grouped[budget.by] = self.report.grouped(("day", *budget.by))
+        if not budget.by:
+            return groups
+        held = {name for name in {group.values[1] for group in groups} if budget.holds(name)}
+        return [group for group in groups if group.values[1] in held]
 
 
 def _has_calls(groups: Iterable[Group], first: date, last: date) -> bool:
@@ -285,18 +322,25 @@ def _day(group: Group) -> date:
     return date.fromisoformat(group.values[0] or "")
 
 
-def _burn(report: Report, budget: Budget, groups: Sequence[Group], today: date) -> BudgetBurn:
+def _burn(calls: _Calls, budget: Budget, groups: Sequence[Group], now: datetime) -> BudgetBurn:
+    report, whole = calls.report, calls.whole
+    zone = report.query.window.zone
+    today = now.astimezone(zone).date()
     first, last = _period(budget.per, today)
     costs = costs_by_day(groups)
     period = [first + step * _DAY for step in range((last - first).days + 1)]
     spent = total(costs.get(day, Decimal(0)) for day in period if day <= today)
-    whole = whole_days(report, today)
     past = past_of(costs, days_with_calls(groups), whole)
     is_all = report.query.sight.is_all
+    served = [group for group in groups if group.sum.calls]
+    priced = [group for group in served if group.sum.usd is not None]
+    is_unknown = _has_calls(served, first, last) and not _has_calls(priced, first, last)
+    is_matched = bool(groups) or not budget.by or not report.rows
     daily: dict[date, Decimal] = {}
-    if is_all and past is not None and len(past.usd) >= LEAST_DAYS:
+    evidence = days_of_evidence(past, calls.silence)
+    if is_all and past is not None and evidence >= LEAST_DAYS and priced:
         over = set(whole)
-        coming = expected_of(past, [day for day in period if day not in over], costs)
+        coming = expected_of(past, [day for day in period if day not in over], costs, {today: left_of(now, zone)})
         daily = {day: costs.get(day, Decimal(0)) if day in over else coming[day] for day in period}
     forecast = usd(total(daily.values())) if daily else None
     recent = [costs.get(day, Decimal(0)) for day in whole[-_BURN_DAYS:]]
@@ -310,11 +354,15 @@ def _burn(report: Report, budget: Budget, groups: Sequence[Group], today: date) 
         warn_share=budget.warn,
         spent_usd=usd(spent),
         spent_share=(spent / budget.usd).quantize(Decimal("0.0001")),
-        burn_per_day_usd=usd(total(recent) / len(recent)) if recent else None,
+        burn_per_day_usd=usd(total(recent) / len(recent)) if recent and (priced or not served) else None,
         forecast_usd=forecast,
         exhausted_on=_exhausted_on(daily or costs, period, today, budget.usd, bool(daily)) if is_all else None,
         state=_state(budget, spent, forecast),
         is_at_least=bool(report.unread) or any(_is_unpriced(group, first) for group in groups),
+        unpriced_calls=_unpriced_calls(report, budget, groups, first),
+        is_unknown=is_unknown,
+        is_matched=is_matched,
+        near=() if is_matched else _near(report, budget),
         is_own_part=not is_all,
         daily_usd=tuple(usd(costs.get(day, Decimal(0))) for day in whole[-28:]),
     )
@@ -339,6 +387,23 @@ def _exhausted_on(
         if so_far >= limit:
             return day
     return None
+
+
+def _unpriced_calls(report: Report, budget: Budget, groups: Iterable[Group], first: date) -> int:
+    found = {group.values for group in groups if _is_unpriced(group, first)}
+    rows = report.valued(("day", *budget.by)) if found else ()
+    return sum(row.unpriced_calls for row, _, values in rows if values in found)
+
+
+def _near(report: Report, budget: Budget) -> tuple[str, ...]:
+    """Names in the log that look like the one that `budget` wants and nothing has."""
+    wanted = (budget.principal or budget.model or budget.tag_value).casefold().replace("*", "")
+    values = sorted({value for group in report.grouped(budget.by) if (value := group.values[0])})
+    names = {name: name.casefold() for value in values for name in [label(value) if budget.model else value]}
+    alike = [name for name, plain in names.items() if wanted and (wanted in plain or plain in wanted)]
+    by_plain = {plain: name for name, plain in names.items()}
+    close = [by_plain[plain] for plain in difflib.get_close_matches(wanted, list(by_plain), _MOST_NEAR)]
+    return tuple(dict.fromkeys([*alike, *close]))[:_MOST_NEAR]
 
 
 def _is_unpriced(group: Group, first: date) -> bool:

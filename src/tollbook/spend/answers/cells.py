@@ -72,10 +72,6 @@ class Cell:
     hours: Mapping[datetime, Cost]
     unpriced: frozenset[date] = frozenset()
 
-    @cached_property
-    def first(self) -> date | None:
-        return min((*self.days, *self.unpriced), default=None)
-
     def day(self, day: date) -> Cost:
         return self.days.get(day, NOTHING)
 

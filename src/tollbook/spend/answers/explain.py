@@ -14,7 +14,7 @@ from tollbook.spend.answers.basis import Basis, Period, basis_of, period_of
 from tollbook.spend.answers.effects import PRICE, Cell, Effect, Places, Used, effects_of
 from tollbook.spend.answers.money import adding_up_to, usd
 from tollbook.spend.report import Report
-from tollbook.spend.window import Window, days_of, last_days, start_of
+from tollbook.spend.window import MOST_DAYS, Window, days_of, start_of
 
 EXPLAIN_BY: Final = ("day", "model", "principal")
 MOST_MOVERS: Final = 10
@@ -140,7 +140,11 @@ def last_whole_days(days: int, now: datetime, zone: ZoneInfo) -> tuple[Window, W
     Raises:
         UsageError: `days` is below 1 or above `window.MOST_DAYS`.
     """
-    last_days(days, now, zone)  # raises
+    if not 1 <= days <= MOST_DAYS:
+        raise UsageError(
+            f"Days to explain are a whole number from 1 to {MOST_DAYS}, not {days}. 1 is yesterday against the day "
+            "before it."
+        )
     today = now.astimezone(zone).date()
     middle = today - timedelta(days=days)
     first = middle - timedelta(days=days)
@@ -226,10 +230,10 @@ def _days_between(first: date, end: date, zone: ZoneInfo) -> Window:
 def _whole_days(window: Window) -> list[date]:
     since, until, zone = window.since, window.until, window.zone
     if since is None or until is None:
-        raise UsageError("Two windows are compared, and one is open at an end. Give both --since and --until.")
+        raise UsageError("Two windows are compared, and one is open at an end. Give its first day and its last.")
     days = list(days_of(since, until, zone))
     if start_of(days[0], zone) != since or start_of(days[-1] + timedelta(days=1), zone) != until:
-        raise UsageError("Whole days are compared. Give --since and --until as dates, such as 2026-11-20.")
+        raise UsageError("Whole days are compared. Give dates without a time of day, such as 2026-11-20.")
     return days
 
 
@@ -333,19 +337,32 @@ def _others(movers: Sequence[Mover], sides: tuple[Side, Side], parts: Parts) -> 
 
 def _cautions(old: _Counted, new: _Counted, now: datetime | None) -> Iterator[str]:
     if len(old.days) != len(new.days):
-        yield f"The windows are not equally long: {len(old.days)} days, then {len(new.days)}."
+        yield f"The windows are not equally long: {_days(len(old.days))}, then {len(new.days)}."
+    if both := len(old.days & new.days):
+        yield f"The windows overlap: {_days(both)} {'are' if both > 1 else 'is'} in both."
     missing = [sorted(each.days - each.seen) for each in (old, new)]
     # Weekends without calls are in both windows, and no reason for doubt.
     if Counter(day.weekday() for day in missing[0]) != Counter(day.weekday() for day in missing[1]):
         for each, days in zip((old, new), missing, strict=True):
             if days:
-                stretch = f"the {len(each.days)} days from {min(each.days)} to {max(each.days)}"
-                which = f"Only {len(each.seen)}" if each.seen else "None"
-                verb = "have" if len(each.seen) > 1 else "has"
-                yield f"{which} of {stretch} {verb} records, so the windows are not alike."
+                yield f"{_recorded(each)}, so the windows are not alike."
     if now is not None and new.days and now.date() in new.days | old.days:
         yield f"{now.date()} is not over yet."
     if abs(new.unpriced - old.unpriced) > _MANY * max(
         sum(places.all.calls for places in each.cells.values()) for each in (old, new)
     ):
         yield f"Calls without a price are in no figure here: {old.unpriced:,} of them before, {new.unpriced:,} after."
+
+
+def _recorded(counted: _Counted) -> str:
+    """`Only 3 of the 7 days from 2026-11-08 to 2026-11-14 have records`."""
+    first, last = min(counted.days), max(counted.days)
+    if first == last:
+        return f"{first} has no records"
+    which = f"Only {len(counted.seen)}" if counted.seen else "None"
+    verb = "have" if len(counted.seen) > 1 else "has"
+    return f"{which} of the {len(counted.days)} days from {first} to {last} {verb} records"
+
+
+def _days(count: int) -> str:
+    return f"{count} day" if count == 1 else f"{count} days"

@@ -86,9 +86,11 @@ class Forecast:
             estimates should end.
         is_at_least: something could not be read or priced, so that every figure is too low.
         usual_day_usd: the median of the last seven whole days.
-        whole_days: how many the estimate rests on.
+        whole_days: how many the estimate rests on: from the first to the last one with calls.
         days: every day of the month.
         backtest: None where there are too few days to try it.
+        last_call_on: the last day with calls, today among them.
+        silent_days: whole days after it, which count as $0: were the logs late, they would look the same.
     """
 
     basis: Basis
@@ -106,14 +108,16 @@ class Forecast:
     whole_days: int
     days: tuple[ForecastDay, ...]
     backtest: Backtest | None
+    last_call_on: date | None
+    silent_days: int
     schema: Literal["tollbook.forecast/1"] = "tollbook.forecast/1"
 
 
 def forecast_window(now: datetime, zone: ZoneInfo) -> Window:
-    """What a forecast reads: eight weeks of whole days, the whole month so far, and today."""
+    """What a forecast reads: eight weeks of whole days, the whole month so far, and today up to `now`."""
     today = now.astimezone(zone).date()
     first = min(today.replace(day=1), today - MOST_DAYS * _DAY)
-    return Window(start_of(first, zone), start_of(today + _DAY, zone), zone)
+    return Window(start_of(first, zone), now, zone)
 
 
 def forecast_of(report: Report, now: datetime) -> Forecast:
@@ -122,23 +126,30 @@ def forecast_of(report: Report, now: datetime) -> Forecast:
     Days of the month that were not read are estimated like those to come.
 
     Raises:
-        UsageError: less than seven whole days lie between the first record and today.
+        UsageError: no call has a price, or less than seven whole days lie between the first record and the last.
     """
+    if report.total.usd is None:
+        raise UsageError(_nothing_priced(report.total.calls))
     zone = report.query.window.zone
     today = now.astimezone(zone).date()
     groups = report.grouped(("day",))
     costs = costs_by_day(groups)
     past = past_of(costs, days_with_calls(groups), whole_days(report, today))
-    if past is None or len(past.usd) < LEAST_DAYS:
-        raise UsageError(_too_few(len(past.usd) if past else 0))
+    silence = silence_of(report, today)
+    evidence = days_of_evidence(past, silence)
+    if past is None or evidence < LEAST_DAYS:
+        raise UsageError(_too_few(evidence))
     first = today.replace(day=1)
     last = today.replace(day=monthrange(today.year, today.month)[1])
     month = [first + step * _DAY for step in range((last - first).days + 1)]
     over = set(whole_days(report, today))
     open_days = [day for day in month if day not in over]
     view = Outlook(past)
-    spans = _spans(view, open_days, costs)
-    whole = _together(view, spans, costs)
+    spent = {day: costs.get(day, Decimal(0)) for day in open_days}
+    usual = dict(zip(open_days, view.expected(open_days), strict=True))
+    left = {today: left_of(now, zone)}
+    spans = {day: _span(view, {day: usual[day]}, spent, left) for day in open_days}
+    whole = _span(view, usual, spent, left)
     known = total(costs.get(day, Decimal(0)) for day in month if day in over)
     return Forecast(
         basis=basis_of(report),
@@ -153,18 +164,47 @@ def forecast_of(report: Report, now: datetime) -> Forecast:
         confidence=_share(CONFIDENCE),
         is_at_least=bool(report.unread) or Status.UNPRICED in report.total.statuses,
         usual_day_usd=usd(_money(median(past.usd[-7:]))),
-        whole_days=len(past.usd),
+        whole_days=evidence,
         days=tuple(_day(day, costs, spans.get(day), today if today in report.days else None) for day in month),
-        backtest=_backtest(view, len(open_days)),
+        backtest=_backtest(Outlook(past.part(0, evidence)), len(open_days)),
+        last_call_on=silence.last_call_on,
+        silent_days=silence.days,
+    )
+
+
+def _nothing_priced(calls: int) -> str:
+    found = "The only call" if calls == 1 else f"None of the {calls:,} calls"
+    return (
+        f"{found} in these days has {'no' if calls == 1 else 'a'} price, so that nothing can be foretold. "
+        "A report by model says why; a price file can add prices."
     )
 
 
 def _too_few(days: int) -> str:
-    found = "no whole day" if not days else "only 1 whole day" if days == 1 else f"only {days} whole days"
+    found = {0: "is no whole day", 1: "is only 1 whole day"}.get(days, f"are only {days} whole days")
     return (
-        f"There is {found} of records before today, and a forecast needs {LEAST_DAYS}. "
+        f"There {found} of records before today, and a forecast needs {LEAST_DAYS}. "
         "Ask again when there are more, or read a source that reaches further back."
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """How the days that were read end.
+
+    Attributes:
+        last_call_on: the last day with calls, up to today; None without any.
+        days: whole days after it: were the logs late, they would look the same.
+    """
+
+    last_call_on: date | None
+    days: int
+
+
+def silence_of(report: Report, today: date) -> Silence:
+    """The whole days without any call at the end of `report`."""
+    last = max((day for day in days_with_calls(report.grouped(("day",))) if day <= today), default=None)
+    return Silence(last, sum(last is None or day > last for day in whole_days(report, today)))
 
 
 def whole_days(report: Report, today: date) -> list[date]:
@@ -201,31 +241,55 @@ def past_of(costs: Mapping[date, Decimal], called: set[date], whole: Sequence[da
     return Past(days[0], tuple(float(costs.get(day, 0)) for day in days)) if days else None
 
 
-def expected_of(past: Past, days: Sequence[date], spent: Mapping[date, Decimal]) -> dict[date, Decimal]:
-    """What each of `days` will probably cost; no less than is `spent` on it already."""
+def days_of_evidence(past: Past | None, silence: Silence) -> int:
+    """How many of the days of `past` tell something: those up to the last one with any call."""
+    return max(0, len(past.usd) - silence.days) if past else 0
+
+
+def left_of(now: datetime, zone: ZoneInfo) -> float:
+    """The share of the local day of `now` that is to come, 0 to 1."""
+    today = now.astimezone(zone).date()
+    start, end = start_of(today, zone), start_of(today + _DAY, zone)
+    return (end - now) / (end - start)
+
+
+def expected_of(
+    past: Past, days: Sequence[date], spent: Mapping[date, Decimal], left: Mapping[date, float]
+) -> dict[date, Decimal]:
+    """What each of `days` will probably cost.
+
+    Args:
+        spent: what they have cost already.
+        left: of a day that has begun, the share that is to come: as much of the usual comes on top of what is spent.
+    """
     mids = zip(days, outlook.expected(past, days), strict=True)
-    return {day: max(Decimal(mid), spent.get(day, Decimal(0))) for day, mid in mids}
+    return {day: max(Decimal(mid), spent.get(day, Decimal(0)) + Decimal(mid * left.get(day, 0.0))) for day, mid in mids}
 
 
-def _spans(view: Outlook, days: Sequence[date], spent: Mapping[date, Decimal]) -> dict[date, Span]:
-    """What each of `days` will probably cost, with its interval."""
-    share = view.share(1) if days else 0.0
-    mids = zip(days, view.expected(days), strict=True)
-    return {day: _at_least(_around(mid, share), float(spent.get(day, 0))) for day, mid in mids}
+def _span(
+    view: Outlook, usual: Mapping[date, float], spent: Mapping[date, Decimal], left: Mapping[date, float]
+) -> Span:
+    """What the days of `usual` will probably cost together: the interval of the sum is narrower than theirs.
 
-
-def _together(view: Outlook, spans: Mapping[date, Span], spent: Mapping[date, Decimal]) -> Span:
-    """What the days of `spans` will probably cost together: the interval of the sum is narrower than theirs."""
-    mid, floor = sum(span.mid for span in spans.values()), sum(float(spent.get(day, 0)) for day in spans)
-    return _at_least(_around(mid, view.share(len(spans)) if spans else 0.0), floor)
+    Args:
+        usual: dollars of each day.
+        spent, left: as of `expected_of`.
+    """
+    share = view.share(len(usual)) if usual else 0.0
+    # Of a day that was read in part it is not known how much of it: it costs the usual, or what was found.
+    whole = {day: usd if day in left else max(usd, float(spent[day])) for day, usd in usual.items()}
+    begun = _around(sum(usd * left.get(day, 1.0) for day, usd in whole.items()), share)
+    before = _around(sum(whole.values()), share)
+    known, found = (float(sum(spent[day] for day in days)) for days in (usual.keys() & left.keys(), usual))
+    low, mid, high = (
+        max(one, known + other, found)
+        for one, other in ((before.low, begun.low), (before.mid, begun.mid), (before.high, begun.high))
+    )
+    return Span(low, mid, high)
 
 
 def _around(mid: float, share: float) -> Span:
     return Span(mid * (1 - share), mid, mid * (1 + share))
-
-
-def _at_least(span: Span, floor: float) -> Span:
-    return Span(max(span.low, floor), max(span.mid, floor), max(span.high, floor))
 
 
 def _day(day: date, costs: Mapping[date, Decimal], span: Span | None, today: date | None) -> ForecastDay:

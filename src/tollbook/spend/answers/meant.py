@@ -34,7 +34,8 @@ def model_meant(text: str, book: PriceBook) -> Model:
         return asked
     words = set(wanted.split())
     for found in (
-        [name for name in ids if name.casefold() == wanted],
+        # One word may be the name of a model of long ago, and part of the names of many.
+        [name for name in ids if name.casefold() == wanted and len(words) > 1],
         [name for name in ids if words and words <= set(name.casefold().split())],
         [name for name in ids if wanted and any(wanted in each.casefold() for each in (name, *ids[name]))],
     ):

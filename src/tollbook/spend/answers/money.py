@@ -23,17 +23,24 @@ def priced_usd(report: Report) -> Decimal:
     return usd(sum((row.usd for row in report.rows if row.usd is not None), Decimal(0)))
 
 
-def adding_up(parts: Sequence[Decimal], to: Decimal = CENT) -> list[Decimal]:
-    """`parts` rounded to multiples of `to` in such a way that they add up to their rounded sum.
+def adding_up(whole: Decimal, parts: Sequence[Decimal], to: Decimal = CENT) -> list[Decimal]:
+    """`parts` rounded to multiples of `to` in such a way that they add up to `whole`.
 
-    Those are rounded the other way that come nearest to it (the method of largest remainders).
+    Those are rounded up that come nearest to it (the method of largest remainders); nothing stays nothing.
+
+    Args:
+        whole: a multiple of `to`, and the sum of `parts` but for rounding.
     """
     units = [part / to for part in parts]
-    floors = [int(unit.to_integral_value("ROUND_FLOOR")) for unit in units]
-    missing = round(sum(units, Decimal(0))) - sum(floors)
-    order = sorted(range(len(parts)), key=lambda place: (floors[place] - units[place], place))
-    up = set(order[:missing])
-    return [(floor + (place in up)) * to for place, floor in enumerate(floors)]
+    found = [int(unit.to_integral_value("ROUND_FLOOR")) for unit in units]
+    missing = int(whole / to) - sum(found)
+    between = [place for place, unit in enumerate(units) if unit != found[place]]
+    up = sorted(between, key=lambda place: (found[place] - units[place], place))[: max(0, missing)]
+    for place in up:
+        found[place] += 1
+    if missing != len(up):  # both ends of `whole` were halfway, or `parts` lack a millionth
+        found[max(range(len(units)), key=lambda place: abs(units[place]))] += missing - len(up)
+    return [each * to for each in found]
 
 
 def adding_up_to(whole: Decimal, amounts: Sequence[Decimal]) -> list[Decimal]:

@@ -1,7 +1,7 @@
 """All that the dashboard shows, in one document: who and what by day, what changed, what comes, what stands out."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +17,7 @@ from tollbook.spend.answers.explain import Explanation, explanation_of, hull
 from tollbook.spend.answers.forecast import Forecast, forecast_of, forecast_window
 from tollbook.spend.answers.money import usd
 from tollbook.spend.model import label
+from tollbook.spend.pricing import Status
 from tollbook.spend.report import Group, Report, Sum, local_day
 from tollbook.spend.window import Window, last_days, start_of
 
@@ -99,9 +100,10 @@ class Overview:
         now: when it was asked, in the zone of the question.
         days: the local days shown, in order.
         whole_days: how many of them are over: all, or all but today.
+        unpriced_days: those of them on which calls have no price.
         total: all calls of those days.
         explanation: whole days up to the last one shown against as many before them, whole weeks where there are any;
-            None where all that was read is not two days.
+            None where there are no two days, or no records of those before.
         forecast: None where there are too few days for it, or none of this month.
         anomalies: the dearest, at most `MOST_ANOMALIES`; None where there are too few days to judge by.
     """
@@ -110,6 +112,7 @@ class Overview:
     now: datetime
     days: tuple[date, ...]
     whole_days: int
+    unpriced_days: tuple[date, ...]
     total: Line
     models: Lines
     principals: Lines
@@ -121,14 +124,15 @@ class Overview:
 
 def overview_window(days: int, now: datetime, zone: ZoneInfo) -> Window:
     """What to read for an overview of today and the `days` - 1 days before it: what those are compared with, and what
-    the forecast and the anomalies of the same days are told by.
+    the forecast and the anomalies of the same days are told by. It ends at `now`.
 
     Raises:
         UsageError: there are no or too many days, see `spend.window.last_days`.
     """
     last_days(days, now, zone)
     compared = last_days(2 * _compared(max(days, _WEEK)) + 1, now, zone)
-    return hull(hull(compared, forecast_window(now, zone)), anomalies_window(days, now, zone))
+    read = hull(hull(compared, forecast_window(now, zone)), anomalies_window(days, now, zone))
+    return Window(read.since, now, zone)
 
 
 def overview_of(report: Report, now: datetime, days: int | None = None, *, is_detailed: bool = True) -> Overview:
@@ -150,6 +154,7 @@ def overview_of(report: Report, now: datetime, days: int | None = None, *, is_de
         now=now.astimezone(zone),
         days=shown,
         whole_days=whole,
+        unpriced_days=tuple(_unpriced_days(part)),
         total=_line("", "", part.total, shown),
         models=_lines(part.grouped(("model",)), shown, {}, are_models=True),
         principals=_lines(part.grouped(("principal",)), shown, _models_within(part) if is_detailed else {}),
@@ -210,7 +215,15 @@ def _explanation(report: Report, shown: Sequence[date], now: datetime, days: int
         return None
     end = today if days else whole[-1] + _DAY
     first, middle, last = (start_of(end - times * span * _DAY, zone) for times in (2, 1, 0))
+    if not _within(report, Window(first, middle, zone)).rows:
+        return None
     return explanation_of(report, Window(first, middle, zone), Window(middle, last, zone), now)
+
+
+def _unpriced_days(report: Report) -> Iterator[date]:
+    for group in report.grouped(("day",)):
+        if Status.UNPRICED in group.sum.statuses:
+            yield date.fromisoformat(group.values[0] or "")
 
 
 def _forecast(report: Report, now: datetime) -> Forecast | None:

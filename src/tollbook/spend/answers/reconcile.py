@@ -16,7 +16,7 @@ import msgspec
 
 from tollbook.core.errors import UsageError
 from tollbook.spend.answers.basis import Basis, basis_of
-from tollbook.spend.answers.money import CENT, total, usd
+from tollbook.spend.answers.money import CENT, adding_up_to, total, usd
 from tollbook.spend.model import label
 from tollbook.spend.pricing import Status
 from tollbook.spend.report import Report, local_day
@@ -234,13 +234,18 @@ def reconciliation_of(report: Report, bill: Bill) -> Reconciliation:
     days = [day for day in report.days if bill.since <= day < bill.until]
     if not days:
         raise UsageError("The logs and the bill have no day in common. Ask for other days.")
-    lines = [line for line in bill.lines if line.day in set(days) and is_bedrock(line.service)]
+    # Cost Explorer has ten digits. Rounded one by one, they add up however they are put together.
+    lines = [
+        msgspec.structs.replace(line, usd=usd(line.usd))
+        for line in bill.lines
+        if line.day in set(days) and is_bedrock(line.service)
+    ]
     by_day = _by_day(report, days, lines, bill.as_of)
     estimate = total(day.estimate_usd for day in by_day)
     usage, billed = (total(getattr(day, name) for day in by_day) for name in ("usage_usd", "billed_usd"))
     difference = usage - estimate
-    services, adjustments = _by_service(report, set(days), lines), _adjustments(lines)
-    agrees = abs(difference) <= max(CENT, abs(usage) * _AGREES_WITHIN)
+    services, adjustments = _by_service(report, set(days), lines, estimate), _adjustments(lines)
+    agrees = abs(difference) <= max(CENT, usage * _AGREES_WITHIN)
     causes = [*_seen(report, by_day, services, adjustments)]
     if not agrees:
         causes += _possible(is_more=difference > 0, seen={cause.cause for cause in causes})
@@ -272,31 +277,42 @@ def _by_day(report: Report, days: Sequence[date], lines: Sequence[Billed], as_of
     for line in lines:
         billed[line.day] += line.usd
         usage[line.day] += line.usd if line.kind in _USE else 0
+    exact = [estimates[day] for day in days]
     return tuple(
         DayBeside(
             day=day,
             calls=calls[day],
-            estimate_usd=usd(estimates[day]),
+            estimate_usd=estimate,
             usage_usd=usd(usage[day]),
             billed_usd=usd(billed[day]),
-            difference_usd=usd(usage[day]) - usd(estimates[day]),
+            difference_usd=usd(usage[day]) - estimate,
             is_settled=day + _SETTLES_IN <= as_of,
         )
-        for day in days
+        for day, estimate in zip(days, adding_up_to(usd(total(exact)), exact), strict=True)
     )
 
 
-def _by_service(report: Report, days: Set[date], lines: Sequence[Billed]) -> tuple[ServiceBeside, ...]:
+def _by_service(
+    report: Report, days: Set[date], lines: Sequence[Billed], estimate: Decimal
+) -> tuple[ServiceBeside, ...]:
+    """
+    Args:
+        estimate: what those of the services add up to.
+    """
     usage, billed = (defaultdict[str, Decimal](Decimal) for _ in range(2))
     for line in lines:
         billed[line.service] += line.usd
         usage[line.service] += line.usd if line.kind in _USE else 0
     # Of models that the Marketplace sells, the service is named after the model.
-    editions = {name[1].casefold(): service for service in billed if (name := _EDITION.fullmatch(service))}
+    editions = {name[1].casefold(): service for service in sorted(billed) if (name := _EDITION.fullmatch(service))}
     estimates: defaultdict[str, Decimal] = defaultdict(Decimal)
     for row in report.rows:
         if row.usd is not None and local_day(row.usage_row.key.start, report.query) in days:
             estimates[editions.get(label(row.model.id).casefold(), BEDROCK)] += row.usd
+    names = sorted(estimates)
+    if names:
+        amounts = adding_up_to(estimate, [estimates[name] for name in names])
+        estimates.update(zip(names, amounts, strict=True))
     found = [
         _service(service, estimates.get(service), usage[service], billed[service]) for service in {*billed, *estimates}
     ]

@@ -3,9 +3,9 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final, Literal
 
 from msgspec import structs
@@ -15,14 +15,17 @@ from tollbook.core.text import printable
 from tollbook.spend.answers.basis import Basis, basis_of
 from tollbook.spend.answers.meant import model_meant
 from tollbook.spend.answers.money import adding_up_to, total, usd
-from tollbook.spend.model import GLOBAL, IN_REGION, SCOPES, Model, label
+from tollbook.spend.model import GEOGRAPHIES, GLOBAL, IN_REGION, Model, label
 from tollbook.spend.prices import STANDARD, PriceBook, Rate, UnknownPrice
 from tollbook.spend.pricing import PricedRow
 from tollbook.spend.report import Report
 from tollbook.spend.usage import UNSEEN, Usage
 
 WHAT_IF_BY: Final = ("model", "principal")
-TIERS: Final = (STANDARD, "priority", "flex")
+GEO: Final = "geo"
+"""The scope of the geography that each call comes from."""
+TO_SCOPES: Final = (IN_REGION, GEO, GLOBAL, *GEOGRAPHIES)
+TIERS: Final = ("standard", "priority", "flex")
 MOST_LINES: Final = 10
 AS_IS: Final = "as_is"
 UNCACHED: Final = "none"
@@ -46,9 +49,9 @@ class Change:
 
     Attributes:
         model: an id, with a profile's prefix or without, or a name such as `Claude Haiku 4.5`, or a part of either.
-        scope: one of `SCOPES`.
+        scope: one of `TO_SCOPES`.
         region: where the calls come from, such as `eu-west-1`.
-        tier: one of `TIERS`.
+        tier: one of `TIERS`; `default`, as logs and price books have it, is `standard`.
     """
 
     model: str = ""
@@ -139,7 +142,7 @@ def read_caching(text: str) -> Caching:
         return "none"
     try:
         share = Decimal(word.removesuffix("%")) / (100 if word.endswith("%") else 1)
-    except InvalidOperation:
+    except ArithmeticError:  # no number, or one that is too large to be divided
         share = Decimal("NaN")
     if not share.is_finite() or not 0 <= share <= 1:
         raise _unknown_caching(text)
@@ -163,7 +166,7 @@ def what_if_of(report: Report, change: Change, book: PriceBook) -> WhatIf:
     Raises:
         UsageError: nothing is to be different; or a part of `change` is unknown, or a model's name means several.
     """
-    target = _target(change, book)
+    target = checked(change, book)
     begins = sorted({rate.since for rate in book if rate.model == target.model}) if target.model else []
     offers: dict[tuple[Model, str | None, str, date], _Offer | str] = {}
     models, principals = _Lines(), _Lines()
@@ -176,7 +179,7 @@ def what_if_of(report: Report, change: Change, book: PriceBook) -> WhatIf:
             continue
         asked = (row.model, key.region, "" if key.tier == UNSEEN else key.tier, key.day)
         if asked not in offers:
-            offers[asked] = _offer(target, book, begins, *asked)
+            offers[asked] = _offer(_moving(target, key.region), book, begins, *asked)
         offer = offers[asked]
         hypothetical = _priced(row, offer, usage)
         if isinstance(offer, str) or isinstance(hypothetical, str) or row.usd is None:
@@ -203,7 +206,9 @@ def what_if_of(report: Report, change: Change, book: PriceBook) -> WhatIf:
         other_principals=len(by_who[MOST_LINES:]),
         rest=_summed(by_who[MOST_LINES:]) if by_who[MOST_LINES:] else None,
         left_out=tuple(_left_out(left_out)),
-        assumptions=tuple(f"{calls:,} calls are {how}." for how, calls in sorted(assumed.items())),
+        assumptions=tuple(
+            f"{calls:,} {'call is' if calls == 1 else 'calls are'} {how}." for how, calls in sorted(assumed.items())
+        ),
         cannot_know=tuple(_cannot_know(target, has_cached)),
     )
 
@@ -228,17 +233,18 @@ def geography_of(region: str) -> str:
     return next((scope for start, scope in _GEOGRAPHIES.items() if region.startswith(start)), IN_REGION)
 
 
-def _target(change: Change, book: PriceBook) -> Change:
-    """`change` with the id of its model, and all of it known."""
+def checked(change: Change, book: PriceBook) -> Change:
+    """`change` with the id of its model, and all of it known: to be asked before logs are read for it.
+
+    Raises:
+        UsageError: some of it is not known, or nothing is to be different.
+    """
     if change == Change():
-        raise UsageError(
-            "Nothing is to be different. Name another model, scope, region, tier or use of the cache "
-            "(to-model, to-scope, to-region, to-tier, caching)."
-        )
+        raise UsageError("Nothing is to be different. Name another model, scope, region, tier or use of the cache.")
     scope, region, tier = (text.strip().lower() for text in (change.scope, change.region, change.tier))
-    tier = STANDARD if tier == "standard" else tier
-    if scope and scope not in SCOPES:
-        raise UsageError(f"The scope '{printable(change.scope)}' is not known. Choose from {', '.join(SCOPES)}.")
+    tier = "standard" if tier == STANDARD else tier
+    if scope and scope not in TO_SCOPES:
+        raise UsageError(f"The scope '{printable(change.scope)}' is not known. Choose from {', '.join(TO_SCOPES)}.")
     if tier and tier not in TIERS:
         raise UsageError(f"The tier '{printable(change.tier)}' is not known. Choose from {', '.join(TIERS)}.")
     if not isinstance(change.caching, str) and not 0 < change.caching <= 1:
@@ -274,20 +280,19 @@ def _offer(
     target: Change, book: PriceBook, begins: Iterable[date], model: Model, region: str | None, tier: str, day: date
 ) -> _Offer | str:
     """The rate for calls of `model` once they are changed into `target`; or why there is none."""
-    assumptions: list[str] = []
-    scope = target.scope or model.scope
-    if target.region and not target.scope and model.scope not in (IN_REGION, GLOBAL):
-        scope = geography_of(target.region)
-        assumptions.append(f"taken to go through what {target.region} calls: {scope}")
+    place, tier_then = target.region or region, STANDARD if target.tier == "standard" else target.tier or tier
+    scope, how = _scope(target, model, place)
+    if not scope:
+        return how
+    assumptions = [how] if how else []
     wanted = structs.replace(model, scope=scope)
     if target.model:
         wanted = Model(target.model, target.model.partition(".")[0], scope, "foundation")
-    place, wanted_tier = target.region or region, target.tier or tier
-    is_same = (wanted.id, scope, place, wanted_tier or STANDARD) == (model.id, model.scope, region, tier or STANDARD)
+    is_same = (wanted.id, scope, place, tier_then or STANDARD) == (model.id, model.scope, region, tier or STANDARD)
     why = ""
     for on in (day, *(each for each in begins if each > day)):
         try:
-            quote = book.quote(wanted, place, wanted_tier, on)
+            quote = book.quote(wanted, place, tier_then, on)
         except UnknownPrice as fault:
             why = why or str(fault)
             continue
@@ -299,11 +304,30 @@ def _offer(
         if on != day:
             assumptions.append(f"older than the first price on record for {label(wanted.id)}, and priced with that")
         if quote.assumes_tier:
-            assumptions.append(f"priced at the standard tier, since the book has no {wanted_tier} rate there")
+            assumptions.append(f"priced at the standard tier, since the book has no {tier_then} rate there")
         if quote.assumes_region:
             assumptions.append(f"priced as in the US regions, since the book has no rate for {place}")
         return _Offer(quote.rate, tuple(assumptions))
     return why
+
+
+def _moving(target: Change, region: str | None) -> Change:
+    """`target`, for calls from `region`: those that come from where they are to come from do not move."""
+    return replace(target, region="") if target.region == region else target
+
+
+def _scope(target: Change, model: Model, place: str | None) -> tuple[str, str]:
+    """The scope that calls of `model` from `place` would have, and what is assumed of it; or none, and why."""
+    if target.scope not in ("", GEO):
+        return target.scope, ""
+    # A geographic profile stays what it is as long as the region does.
+    moves = target.region if model.scope in GEOGRAPHIES else target.scope
+    if not moves:
+        return model.scope, ""
+    scope = geography_of(place or "")
+    if scope == IN_REGION and target.scope:
+        return "", f"no geographic profile is known for {place or 'calls of an unknown region'}"
+    return scope, f"taken to go through what {place} calls: {scope}"
 
 
 def _priced(row: PricedRow, offer: _Offer | str, usage: Usage) -> Decimal | str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from tollbook.core.text import printable
-from tollbook.spend.render.words import NONE, cost, dollars, faults, percent, period, reasons, total_cost
+from tollbook.spend.render.words import NONE, cost, counted, dollars, faults, percent, period, reasons, total_cost
 from tollbook.spend.report import Group, Report
 
 SECTIONS = {"Daily Totals": "day", "Region Summary": "region", "Model Summary": "model", "User Summary": "principal"}
@@ -12,9 +12,9 @@ SECTIONS = {"Daily Totals": "day", "Region Summary": "region", "Model Summary": 
 
 def as_text(report: Report) -> str:
     """Totals, then days, regions, models and users, a line each: a plain layout for mails and tickets."""
-    days = len(report.days)
+    days = f"Past {counted(len(report.days), 'day')}" if report.days else "No days"
     regions = ", ".join(printable(group.values[0] or "") for group in report.grouped(("region",))) or "no region"
-    lines = head(report, f"Past {days} day{'' if days == 1 else 's'} - {regions}")
+    lines = head(report, f"{days} - {regions}")
     for title, dimension in SECTIONS.items():
         lines += ["", f"--- {title} ---", *(line(group) for group in report.grouped((dimension,)))]
     return "\n".join([*lines, "", "--- Notes ---", *remarks(report)]) + "\n"

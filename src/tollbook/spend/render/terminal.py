@@ -18,6 +18,7 @@ from tollbook.spend.render.bars import EIGHTHS, PALETTE, QUIET, bar, sparkline
 from tollbook.spend.render.words import (
     compact,
     cost,
+    counted,
     dollars,
     faults,
     percent,
@@ -73,9 +74,9 @@ def _heading(report: Report) -> Text:
     facts = []
     if total.usd and (days := len(report.days)) > 1:
         facts.append(f"{dollars(total.usd / days)}/day")
-    facts.append(f"{total.calls:,} calls")
+    facts.append(counted(total.calls, "call"))
     if total.errors:
-        facts.append(f"{total.errors:,} errors")
+        facts.append(counted(total.errors, "error"))
     if total.cache_hit_rate:
         saved = f", {'saved' if total.saving >= 0 else 'lost'} {dollars(abs(total.saving))}" if total.saving else ""
         facts.append(f"cache hit {percent(total.cache_hit_rate)}{saved}")

@@ -108,12 +108,17 @@ def faults(report: "Report | Basis") -> Iterator[str]:
         yield f"not read: {printable(sentence)}"
     if entries := report.unpriced:
         calls, tokens = sum(entry.calls for entry in entries), sum(entry.tokens for entry in entries)
-        yield f"unpriced: {calls:,} requests, {tokens:,} tokens"
-    if report.rejected:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.rejected.items())
-        yield f"rejected: {sum(report.rejected.values()):,} lines ({reasons})"
+        yield f"unpriced: {counted(calls, 'request')}, {counted(tokens, 'token')}"
+    yield from rejected(report)
     if report.duplicates:
         yield f"duplicates: {counted(report.duplicates, 'record')} that came again, not counted again"
+
+
+def rejected(report: "Report | Basis") -> Iterator[str]:
+    """How many lines are no records, and why; nothing where all are."""
+    if report.rejected:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.rejected.items())
+        yield f"rejected: {counted(sum(report.rejected.values()), 'line')} ({reasons})"
 
 
 def counted(number: int, noun: str) -> str:

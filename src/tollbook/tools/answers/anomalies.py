@@ -19,6 +19,10 @@ which model, the cost, what is usual and what has grown. Empty where nothing sta
 Use it for "anything unusual?", spikes and runaway jobs. Not for why two stretches differ (explain_bedrock_change). It
 reads six weeks of history besides `days`."""
 
+_MOST_DAYS: Final = 92
+"""A quarter: what stood out in more days is too much for one answer."""
+
+DaysLookedAt = Annotated[Days, Field(le=_MOST_DAYS)]
 Floor = Annotated[
     float,
     Field(
@@ -34,7 +38,7 @@ Floor = Annotated[
 def add(surface: Surface, desk: Desk) -> None:
     """Offers the tool."""
 
-    def question(asked: Asked, days: Days = 7, floor_usd: Floor = 1) -> Wanted:
+    def question(asked: Asked, days: DaysLookedAt = 7, floor_usd: Floor = 1) -> Wanted:
         make = made_by(anomalies_of, days, asked.now, Decimal(str(floor_usd)))
         return Wanted(anomalies_window(days, asked.now, asked.zone), ANOMALIES_BY, make)
 

@@ -40,12 +40,13 @@ def add(surface: Surface, desk: Desk, kept: Sequence[Budget]) -> None:
     """
 
     def question(asked: Asked, budget: Name = "") -> Wanted:
-        if not kept:
+        # Whoever does not see all cannot tell which there are, nor whether there are any.
+        if not kept and asked.sight.is_all:
             raise UsageError("This server has no budgets. Whoever runs it sets them, as docs/answers.md describes.")
         name = budget.strip()
         if name and asked.sight.is_all and name not in (names := [each.name for each in kept]):
             raise UsageError(f"There is no budget '{printable(name)}'. There are {', '.join(map(printable, names))}.")
-        # All of them are read, whichever is asked for: whoever does not see all cannot tell which there are.
+        # All of them are read, whichever is asked for, for the same reason.
         window = budgets_window(kept, asked.now, asked.zone)
         return Wanted(window, budgets_by(kept), made_by(_burn, kept, asked.now, name))
 

@@ -39,6 +39,10 @@ get_bedrock_usage_report instead."""
 # Some hosts look for the address at a key of its own, as it was before the specification was final.
 _FLAT: Final = "ui/resourceUri"
 
+_MOST_DAYS: Final = 400
+"""A year, and what a year before is compared with: a page of more days shows no day any more."""
+
+DaysShown = Annotated[Days, Field(le=_MOST_DAYS)]
 Whole = Annotated[str, Field(max_length=2048, examples=["role/rag-api"])]
 OfPrincipal = Annotated[
     Whole,
@@ -57,7 +61,7 @@ OfModel = Annotated[
 def add(surface: Surface, desk: Desk) -> None:
     """Offers both tools. The page itself is another matter: see `page`."""
 
-    def overview(asked: Asked, days: Days = 30) -> Wanted:
+    def overview(asked: Asked, days: DaysShown = 30) -> Wanted:
         make = made_by(partial(overview_of, is_detailed=False), asked.now, days)
         return Wanted(overview_window(days, asked.now, asked.zone), OVERVIEW_BY, make)
 
@@ -73,7 +77,7 @@ def add(surface: Surface, desk: Desk) -> None:
         shown=_with_meta,
     )
 
-    def details(asked: Asked, days: Days = 30, of_principal: OfPrincipal = "", of_model: OfModel = "") -> Wanted:
+    def details(asked: Asked, days: DaysShown = 30, of_principal: OfPrincipal = "", of_model: OfModel = "") -> Wanted:
         if not (of_principal or of_model):
             raise UsageError("of_principal or of_model is needed: the whole name of the one that is meant.")
         return Wanted(last_days(days, asked.now, asked.zone), DRILL_BY, made_by(drilled, of_principal, of_model))

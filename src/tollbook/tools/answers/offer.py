@@ -1,11 +1,13 @@
 """What all answers have in common as tools. A module says what is read and what is made of it; the rest is here."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeVar
 
-import anyio.to_thread
 import msgspec
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.resolve import Resolve
@@ -21,6 +23,11 @@ from tollbook.tools.schema import schema_of
 from tollbook.tools.surface import Surface
 
 Document = dict[str, Any]
+Result = TypeVar("Result")
+
+# Nothing stops what is being computed. A limiter of anyio's would give the turn of an abandoned thread to the next one,
+# so that who asks and leaves, again and again, would have any number at work.
+_THREADS: Final = ThreadPoolExecutor(4, "tollbook-answer")  # more would only take turns, and each holds its rows
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -37,11 +44,19 @@ class Wanted(msgspec.Struct, frozen=True):
     answer: Callable[[Report], Awaitable[Answer]]
 
 
+async def computed(make: Callable[..., Result], *arguments: Any) -> Result:
+    """What `make` makes of `arguments`, in one of a few threads: of many rows that takes a while.
+
+    Who is cancelled goes at once. What waits for a thread is then not begun; what has begun keeps its own to the end.
+    """
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, partial(copy_context().run, make, *arguments))
+
+
 def made_by(make: Callable[..., Answer], *more: Any) -> Callable[[Report], Awaitable[Answer]]:
-    """What `make` makes of a report and `more`, in a thread: of many rows that takes a while."""
+    """What `make` makes of a report and `more`, `computed`."""
 
     async def answer(report: Report) -> Answer:
-        return await anyio.to_thread.run_sync(make, report, *more)
+        return await computed(make, report, *more)
 
     return answer
 
@@ -102,7 +117,7 @@ def offer(
     ) -> CallToolResult:
         async def answer(report: Report) -> CallToolResult:
             found = await wanted.answer(report)
-            return await anyio.to_thread.run_sync(shown, found, desk.settings.text_bytes, context)
+            return await computed(shown, found, desk.settings.text_bytes, context)
 
         return await desk.answer(context, ready, consent, answer)
 

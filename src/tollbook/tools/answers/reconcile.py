@@ -3,13 +3,11 @@
 from datetime import timedelta
 from typing import Final
 
-import anyio.to_thread
-
 from tollbook.spend.answers.reconcile import RECONCILE_BY, Reconciliation, check_comparable, reconciliation_of
 from tollbook.spend.report import Report
 from tollbook.spend.window import last_days
 from tollbook.tools.answers.names import RECONCILE
-from tollbook.tools.answers.offer import Wanted, offer
+from tollbook.tools.answers.offer import Wanted, computed, offer
 from tollbook.tools.arguments import Days
 from tollbook.tools.asking import Biller
 from tollbook.tools.desk import Asked, Desk
@@ -38,7 +36,7 @@ def add(surface: Surface, desk: Desk, biller: Biller) -> None:
 
         async def answer(report: Report) -> Reconciliation:
             bill = await biller.bill(report.days[0], report.days[-1] + _DAY, asked.only.account)
-            return await anyio.to_thread.run_sync(reconciliation_of, report, bill)
+            return await computed(reconciliation_of, report, bill)
 
         return Wanted(last_days(days, asked.now, asked.zone), RECONCILE_BY, answer)
 

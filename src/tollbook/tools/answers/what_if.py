@@ -3,16 +3,23 @@
 from collections.abc import Callable
 from typing import Annotated, Final
 
-import anyio.to_thread
 from pydantic import Field
 
-from tollbook.spend.answers.what_if import AS_IS, TIERS, WHAT_IF_BY, Change, WhatIf, read_caching, what_if_of
-from tollbook.spend.model import SCOPES
+from tollbook.spend.answers.what_if import (
+    AS_IS,
+    TIERS,
+    TO_SCOPES,
+    WHAT_IF_BY,
+    Change,
+    WhatIf,
+    checked,
+    read_caching,
+    what_if_of,
+)
 from tollbook.spend.prices import PriceBook
-from tollbook.spend.report import Report
 from tollbook.spend.window import last_days
 from tollbook.tools.answers.names import WHAT_IF
-from tollbook.tools.answers.offer import Wanted, offer
+from tollbook.tools.answers.offer import Wanted, made_by, offer
 from tollbook.tools.arguments import Days
 from tollbook.tools.desk import Asked, Desk
 from tollbook.tools.surface import Surface
@@ -38,9 +45,9 @@ ToScope = Annotated[
     str,
     Field(
         title="To scope",
-        description=f"The profile to call through: {', '.join(SCOPES)}.",
+        description=f"The profile to call through: {', '.join(TO_SCOPES)}; geo is that of each call's region.",
         max_length=32,
-        examples=list(SCOPES),
+        examples=list(TO_SCOPES),
     ),
 ]
 ToRegion = Annotated[
@@ -90,13 +97,9 @@ def add(surface: Surface, desk: Desk, book: Callable[[], PriceBook]) -> None:
             caching=read_caching(caching),
         )
 
-        def make(report: Report) -> WhatIf:
-            return what_if_of(report, change, book())
-
-        async def answer(report: Report) -> WhatIf:
-            return await anyio.to_thread.run_sync(make, report)
-
-        return Wanted(last_days(days, asked.now, asked.zone), WHAT_IF_BY, answer)
+        prices = book()
+        checked(change, prices)  # reading costs money
+        return Wanted(last_days(days, asked.now, asked.zone), WHAT_IF_BY, made_by(what_if_of, change, prices))
 
     offer(
         surface,

@@ -9,6 +9,7 @@ from typing import Final
 from tollbook.core.text import printable
 from tollbook.spend.answers.anomalies import LEAST_DAYS, Anomalies, Anomaly, Cause
 from tollbook.spend.model import label
+from tollbook.spend.render.answers.forecast import caution_of
 from tollbook.spend.render.telling import Column, Grid, Telling
 from tollbook.spend.render.words import counted, dollars, faults
 
@@ -69,6 +70,7 @@ def _lead(answer: Anomalies) -> str:
 
 
 def _sentences(answer: Anomalies, names: Mapping[str | None, str]) -> Iterator[str]:
+    yield from caution_of(answer.last_call_on, answer.silent_days)
     yield from (_sentence(one, names) for one in answer.anomalies[:_MOST_SENTENCES])
     more = len(answer.anomalies) - _MOST_SENTENCES
     if more > 0:

@@ -5,6 +5,7 @@ from datetime import date
 
 from tollbook.core.text import printable
 from tollbook.spend.answers.budgets import BudgetBurn, Burn
+from tollbook.spend.render.answers.forecast import LEVEL, caution_of
 from tollbook.spend.render.telling import Column, Grid, Telling
 from tollbook.spend.render.words import counted, dollars, faults
 
@@ -32,8 +33,8 @@ def telling_of_budgets(burn: Burn) -> Telling:
         lead=_lead(burn),
         sentences=tuple(_sentence(each) for each in burn.budgets),
         grids=tuple(_grids(burn)),
-        faults=tuple(faults(burn.basis)),
-        notes=tuple(map(printable, burn.basis.notes)),
+        faults=(*caution_of(burn.last_call_on, burn.silent_days), *faults(burn.basis)),
+        notes=(*_notes(burn), *map(printable, burn.basis.notes)),
     )
 
 
@@ -41,20 +42,47 @@ def _lead(burn: Burn) -> str:
     if not burn.budgets:
         whose = "" if burn.is_all else " for which calls of yours count"
         return f"There is no budget{whose}."
-    number = counted(len(burn.budgets), "budget")
+    late = ""
+    if burn.silent_days and burn.last_call_on is not None:
+        late = f" No call counted here is logged after {burn.last_call_on:%b} {burn.last_call_on.day}."
+    return f"{_states(burn)}{late}"
+
+
+def _states(burn: Burn) -> str:
+    number, is_one = counted(len(burn.budgets), "budget"), len(burn.budgets) == 1
     over = sum(each.state == "over" for each in burn.budgets)
     near = sum(each.state == "warning" for each in burn.budgets)
-    if not over + near:
-        return f"{number}, {'within its limit' if len(burn.budgets) == 1 else 'all within their limits'}."
-    parts = [f"{over} over the limit"] * bool(over) + [f"{near} near {'it' if over else 'the limit'}"] * bool(near)
-    return f"{number}: {', '.join(parts)}."
+    unknown = sum(each.is_unknown for each in burn.budgets)
+    if not over + near + unknown:
+        return f"{number}, {'within its limit' if is_one else 'all within their limits'}."
+    parts = [(over, "over the limit"), (near, f"near {'it' if over else 'the limit'}"), (unknown, "without any price")]
+    said = [words if is_one else f"{times} {words}" for times, words in parts if times]
+    return f"{number}{',' if is_one else ':'} {', '.join(said)}."
+
+
+def _notes(burn: Burn) -> Iterator[str]:
+    if any(each.forecast_usd is not None for each in burn.budgets):
+        yield f"a day of late: the mean of the last seven whole days; expected: the level of {LEVEL}"
 
 
 def _sentence(each: BudgetBurn) -> str:
+    whose = f"{printable(each.name)} ({printable(each.selects)})"
+    limit, period = dollars(each.limit_usd), _PERIOD[each.per]
+    if each.is_unknown:
+        calls = "its only call has" if each.unpriced_calls == 1 else f"its {each.unpriced_calls:,} calls have"
+        own = "you have spent" if each.is_own_part else "is spent"
+        return f"{whose}: how much {own} of {limit} {period} is not known: {calls} no price."
     least = "at least " if each.is_at_least else ""
     own = "you have spent" if each.is_own_part else "spent"
-    spent = f"{own} {least}{dollars(each.spent_usd)} of {dollars(each.limit_usd)} ({each.spent_share:.0%})"
-    return f"{printable(each.name)} ({printable(each.selects)}): {spent} {_PERIOD[each.per]}{_outlook(each)}."
+    spent = f"{own} {least}{dollars(each.spent_usd)} of {limit} ({each.spent_share:.0%})"
+    return f"{whose}: {spent} {period}{_outlook(each)}{_mismatch(each) or '.'}"
+
+
+def _mismatch(each: BudgetBurn) -> str:
+    if each.is_matched:
+        return ""
+    near = f" The log has {', '.join(map(printable, each.near))}." if each.near else ""
+    return f"; no call that was read matches it: is the name right?{near}"
 
 
 def _outlook(each: BudgetBurn) -> str:
@@ -80,11 +108,11 @@ def _grids(burn: Burn) -> Iterator[Grid]:
             (
                 each.name,
                 each.selects,
-                each.state,
+                "no price" if each.is_unknown else each.state,
                 each.daily_usd,
-                each.spent_usd,
+                None if each.is_unknown else each.spent_usd,
                 each.limit_usd,
-                each.spent_share,
+                None if each.is_unknown else each.spent_share,
                 each.burn_per_day_usd,
                 each.forecast_usd,
                 each.exhausted_on,

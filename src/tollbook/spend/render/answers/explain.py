@@ -1,15 +1,16 @@
 """Why the cost changed, in words."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Final
 
 from tollbook.core.text import printable
 from tollbook.spend.answers.basis import Period
 from tollbook.spend.answers.explain import Explanation, Mover, Others, Side
+from tollbook.spend.render.amounts import Amounts
 from tollbook.spend.render.telling import Cell, Column, Grid, Telling
-from tollbook.spend.render.words import counted, dollars, faults, model_names, percent, signed, stretch
+from tollbook.spend.render.words import counted, faults, model_names, percent, stretch
 from tollbook.spend.window import zone_of
 
 _MORE: Final = {
@@ -45,12 +46,13 @@ _STEADY: Final = Decimal("0.01")
 
 def telling_of_explain(explanation: Explanation) -> Telling:
     """`explanation` in words."""
+    shown = _Shown(explanation)
     return Telling(
         title="Amazon Bedrock spend: what changed",
         asked=_asked(explanation.after_period, explanation.before_period),
-        lead=_lead(explanation),
-        sentences=(*explanation.cautions, *_sentences(explanation)),
-        grids=tuple(_grids(explanation)),
+        lead=_lead(explanation, shown),
+        sentences=(*explanation.cautions, *_sentences(explanation, shown)),
+        grids=tuple(_grids(explanation, shown)),
         faults=tuple(faults(explanation.basis)),
         notes=(_NOTE, *map(printable, explanation.basis.notes)),
     )
@@ -65,63 +67,106 @@ def _asked(after: Period, before: Period) -> str:
     return " against ".join(texts)
 
 
-def _lead(explanation: Explanation) -> str:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A row as it is shown."""
+
+    before: Decimal
+    after: Decimal
+
+    @property
+    def change(self) -> Decimal:
+        return self.after - self.before
+
+
+class _Shown:
+    """The figures of an explanation, rounded so that they add up as they are shown.
+
+    Attributes:
+        whole: before and after, of all.
+        parts: those that are not zero before they are rounded, with both amounts; the largest first.
+        principals, models: a line for each that moved, and a last one for the others, if there are any.
+    """
+
+    def __init__(self, explanation: Explanation) -> None:
+        before, after = explanation.before.cost_usd, explanation.after.cost_usd
+        self.amounts = Amounts.up_to(before, after)
+        self.whole = _Line(self.amounts.rounded(before), self.amounts.rounded(after))
+        exact = [(name.removesuffix("_usd"), amount) for name, amount in asdict(explanation.parts).items() if amount]
+        exact.sort(key=lambda part: -abs(part[1]))
+        rounded = self.amounts.adding_up(self.whole.change, [amount for _, amount in exact])
+        self.parts = [(name, amount, shown) for (name, amount), shown in zip(exact, rounded, strict=True)]
+        self.principals = self._lines(explanation.principals, explanation.other_principals)
+        self.models = self._lines(explanation.models, explanation.other_models)
+
+    def _lines(self, movers: Sequence[Mover], others: Others) -> list[_Line]:
+        befores = [mover.before.cost_usd for mover in movers]
+        afters = [mover.after.cost_usd for mover in movers]
+        if others.count:
+            befores.append(others.cost_before_usd)
+            afters.append(others.cost_after_usd)
+        columns = self.amounts.adding_up(self.whole.before, befores), self.amounts.adding_up(self.whole.after, afters)
+        return [_Line(before, after) for before, after in zip(*columns, strict=True)]
+
+    def causes(self, explanation: Explanation) -> list[tuple[str, Decimal]]:
+        """Why the rates changed, the largest first."""
+        price = next((shown for name, _, shown in self.parts if name == "price"), Decimal(0))
+        exact = asdict(explanation.price_causes)
+        rounded = self.amounts.adding_up(price, list(exact.values()))
+        shown = zip((name.removesuffix("_usd") for name in exact), rounded, strict=True)
+        return sorted(((name, amount) for name, amount in shown if amount), key=lambda cause: -abs(cause[1]))
+
+
+def _lead(explanation: Explanation, shown: _Shown) -> str:
     before, after, change = explanation.before, explanation.after, explanation.change_usd
     if not before.calls and not after.calls:
         return "Neither window has priced calls."
-    costs = f"from {dollars(before.cost_usd)} to {dollars(after.cost_usd)}"
-    if not change:
-        return f"Nothing changed: {dollars(after.cost_usd)} in either window." + _offset(explanation)
+    dollars, signed = shown.amounts.dollars, shown.amounts.signed
+    if not shown.whole.change:
+        nearly = "Nearly nothing" if change else "Nothing"
+        return f"{nearly} changed: {dollars(shown.whole.after)} in either window." + _offset(explanation, shown)
+    costs = f"from {dollars(shown.whole.before)} to {dollars(shown.whole.after)}"
     share = f" ({percent(abs(change) / before.cost_usd)})" if before.cost_usd else ""
-    verb = "rose" if change > 0 else "fell"
+    moved = f"{'rose' if change > 0 else 'fell'} by {dollars(abs(shown.whole.change))}{share}, {costs}"
     if abs(change) < _STEADY * before.cost_usd:
-        return f"Nearly nothing changed: the cost {verb} by {dollars(abs(change))}{share}, {costs}." + _offset(
-            explanation
-        )
-    name, amount = max(_parts(explanation), key=lambda part: part[1] * (1 if change > 0 else -1))
-    return (
-        f"The cost {verb} by {dollars(abs(change))}{share}, {costs}; "
-        f"the largest part: {_part(name, amount)} ({signed(amount)})."
-    )
+        return f"Nearly nothing changed: the cost {moved}." + _offset(explanation, shown)
+    name, amount, rounded = max(shown.parts, key=lambda part: part[1] * (1 if change > 0 else -1))
+    return f"The cost {moved}; the largest part: {_part(name, amount)} ({signed(rounded)})."
 
 
-def _offset(explanation: Explanation) -> str:
+def _offset(explanation: Explanation, shown: _Shown) -> str:
     """What is hidden by a change of nearly nothing."""
-    up = sum((amount for _, amount in _parts(explanation) if amount > 0), Decimal(0))
+    up = sum((rounded for _, _, rounded in shown.parts if rounded > 0), Decimal(0))
     if up < _SLIGHT * explanation.before.cost_usd or not up:
         return ""
-    return f" Yet parts of {signed(up)} and {signed(explanation.change_usd - up)} nearly cancel out."
-
-
-def _parts(explanation: Explanation) -> list[tuple[str, Decimal]]:
-    """The parts that are not zero, the largest first."""
-    parts = [(name.removesuffix("_usd"), amount) for name, amount in asdict(explanation.parts).items() if amount]
-    return sorted(parts, key=lambda part: -abs(part[1]))
+    signed = shown.amounts.signed
+    return f" Yet parts of {signed(up)} and {signed(shown.whole.change - up)} nearly cancel out."
 
 
 def _part(name: str, amount: Decimal) -> str:
     return (_MORE if amount > 0 else _LESS)[name]
 
 
-def _sentences(explanation: Explanation) -> Iterator[str]:
-    parts = _parts(explanation)
-    if not parts:
+def _sentences(explanation: Explanation, shown: _Shown) -> Iterator[str]:
+    if not shown.parts:
         return
-    change = explanation.change_usd
+    change, signed = explanation.change_usd, shown.amounts.signed
     costs = (explanation.before.cost_usd, explanation.after.cost_usd)
-    least = max(_SLIGHT * max(abs(change), abs(parts[0][1])), _STEADY / 2 * max(costs))
-    for name, amount in parts:
-        if abs(amount) >= least:
+    least = max(_SLIGHT * max(abs(change), abs(shown.parts[0][1])), _STEADY / 2 * max(costs))
+    for name, amount, rounded in shown.parts:
+        if abs(amount) >= least and rounded:
             text = _part(name, amount)
-            yield f"{text[0].upper()}{text[1:]}: {signed(amount)}{_of(amount, change)}{_why(name, explanation)}."
+            why = _why(explanation, shown) if name == "price" else ""
+            yield f"{text[0].upper()}{text[1:]}: {signed(rounded)}{_of(amount, change)}{why}."
     names = model_names(mover.name for mover in explanation.models) | _named_within(explanation)
-    for movers, most, are_models in (
-        (explanation.principals, _TOLD_PRINCIPALS, False),
-        (explanation.models, _TOLD_MODELS, True),
+    for movers, lines, most, are_models in (
+        (explanation.principals, shown.principals, _TOLD_PRINCIPALS, False),
+        (explanation.models, shown.models, _TOLD_MODELS, True),
     ):
-        for mover in movers[:most]:
-            if abs(mover.change_usd) >= least:
-                yield _moved(mover, change, names, are_models)
+        for mover, line in list(zip(movers, lines, strict=False))[:most]:
+            # Rounding may turn less than a unit into nothing, or into its opposite.
+            if abs(mover.change_usd) >= least and line.change * mover.change_usd > 0:
+                yield _moved(mover, signed(line.change), change, names, are_models)
 
 
 def _named_within(explanation: Explanation) -> dict[str, str]:
@@ -137,20 +182,17 @@ def _of(amount: Decimal, change: Decimal) -> str:
     return f" ({percent(amount / change)} of the {'rise' if change > 0 else 'fall'})"
 
 
-def _why(name: str, explanation: Explanation) -> str:
-    if name != "price":
-        return ""
-    causes = sorted(asdict(explanation.price_causes).items(), key=lambda cause: -abs(cause[1]))
-    told = [f"{_RATES[cause.removesuffix('_usd')]} {signed(amount)}" for cause, amount in causes if amount]
-    return f": {', '.join(told)}"
+def _why(explanation: Explanation, shown: _Shown) -> str:
+    told = [f"{_RATES[cause]} {shown.amounts.signed(amount)}" for cause, amount in shown.causes(explanation)]
+    return f": {', '.join(told)}" if told else ""
 
 
-def _moved(mover: Mover, change: Decimal, names: Mapping[str, str], are_models: bool) -> str:
+def _moved(mover: Mover, amount: str, change: Decimal, names: Mapping[str, str], are_models: bool) -> str:
     name = names[mover.name] if are_models else printable(mover.name)
     mostly = printable(mover.mostly) if are_models else names.get(mover.mostly, "")
     with_ = f", mostly {mostly}" if mostly else ""
     fact = _fact(mover)
-    return f"{name}: {signed(mover.change_usd)}{_of(mover.change_usd, change)}{with_}{': ' if fact else ''}{fact}."
+    return f"{name}: {amount}{_of(mover.change_usd, change)}{with_}{': ' if fact else ''}{fact}."
 
 
 def _fact(mover: Mover) -> str:
@@ -166,7 +208,7 @@ def _fact(mover: Mover) -> str:
         case "mix":
             return _part("mix", mover.change_usd)
         case "tokens" if _agrees(after.tokens_per_call, before.tokens_per_call, mover.change_usd):
-            return f"{after.tokens_per_call or 0:,} tokens a call, after {before.tokens_per_call or 0:,}"
+            return f"{counted(after.tokens_per_call or 0, 'token')} a call, after {before.tokens_per_call or 0:,}"
         case "cache" if _agrees(before.cache_read_share, after.cache_read_share, mover.change_usd):
             return f"{_read(after)} of the prompt tokens read from the cache, after {_read(before)}"
         case "none":
@@ -190,24 +232,30 @@ def _read(side: Side) -> str:
     return percent(side.cache_read_share or Decimal(0))
 
 
-def _grids(explanation: Explanation) -> Iterator[Grid]:
-    parts = _parts(explanation)
-    if not parts:
+def _grids(explanation: Explanation, shown: _Shown) -> Iterator[Grid]:
+    if not shown.parts:
         return
-    rows = tuple((_part(name, amount), amount) for name, amount in parts)
+    cell = shown.amounts.change_cell
     yield Grid(
         "parts of the change",
         (Column("part", "name"), Column("change", "change")),
-        rows,
-        ("all", explanation.change_usd),
+        tuple((_part(name, amount), cell(rounded)) for name, amount, rounded in shown.parts),
+        ("all", cell(shown.whole.change)),
     )
     names = model_names(mover.name for mover in explanation.models)
-    yield _table("principal", explanation, explanation.principals, explanation.other_principals, {})
-    yield _table("model", explanation, explanation.models, explanation.other_models, names)
+    who = explanation.principals, explanation.other_principals
+    yield _table("principal", explanation, shown, shown.principals, *who, {})
+    yield _table("model", explanation, shown, shown.models, explanation.models, explanation.other_models, names)
 
 
 def _table(
-    what: str, explanation: Explanation, movers: Sequence[Mover], others: Others, names: Mapping[str, str]
+    what: str,
+    explanation: Explanation,
+    shown: _Shown,
+    lines: Sequence[_Line],
+    movers: Sequence[Mover],
+    others: Others,
+    names: Mapping[str, str],
 ) -> Grid:
     columns = (
         Column(what, "name"),
@@ -216,23 +264,18 @@ def _table(
         Column("change", "change"),
         Column("calls", "factor", is_detail=True),
     )
-    rows: list[tuple[Cell, ...]] = [
-        (
-            names.get(mover.name) or printable(mover.name),
-            mover.before.cost_usd,
-            mover.after.cost_usd,
-            mover.change_usd,
-            _factor(mover.before, mover.after),
-        )
-        for mover in movers
+    heads: list[tuple[str, Decimal | None]] = [
+        (names.get(mover.name) or printable(mover.name), _factor(mover.before, mover.after)) for mover in movers
     ]
     if others.count:
-        rows.append(
-            (f"{others.count:,} others", others.cost_before_usd, others.cost_after_usd, others.change_usd, None)
-        )
-    before, after = explanation.before, explanation.after
-    whole = ("all", before.cost_usd, after.cost_usd, explanation.change_usd, _factor(before, after))
-    return Grid(f"by {what}", columns, tuple(rows), whole)
+        heads.append((counted(others.count, "other"), None))
+    rows = tuple(_row(name, line, factor, shown.amounts) for (name, factor), line in zip(heads, lines, strict=True))
+    whole = _row("all", shown.whole, _factor(explanation.before, explanation.after), shown.amounts)
+    return Grid(f"by {what}", columns, rows, whole)
+
+
+def _row(name: str, line: _Line, factor: Decimal | None, amounts: Amounts) -> tuple[Cell, ...]:
+    return name, amounts.cell(line.before), amounts.cell(line.after), amounts.change_cell(line.change), factor
 
 
 def _factor(before: Side, after: Side) -> Decimal | None:

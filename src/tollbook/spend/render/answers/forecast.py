@@ -1,6 +1,8 @@
 """Where the month ends, in words."""
 
+from datetime import date
 from decimal import Decimal
+from typing import Final
 
 from tollbook.core.text import printable
 from tollbook.spend.answers.forecast import Backtest, Forecast
@@ -14,7 +16,8 @@ _COLUMNS = (
     Column("Expected", "usd"),
     Column("To", "usd", is_detail=True),
 )
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+LEVEL: Final = "the last two weeks without their highest and lowest days, each weekday by its own share of a week"
+"""What is taken to go on: see `spend.answers.outlook`."""
 
 
 def telling_of_forecast(forecast: Forecast) -> Telling:
@@ -41,7 +44,8 @@ def _lead(forecast: Forecast) -> str:
 def _sentences(forecast: Forecast) -> list[str]:
     share = f" ({forecast.so_far_usd / forecast.mid_usd:.0%} of it)" if forecast.mid_usd else ""
     today = f", {dollars(forecast.today_usd)} of it today up to {forecast.now:%H:%M}" if forecast.today_usd else ""
-    said = [f"So far it has cost {dollars(forecast.so_far_usd)}{share}{today}."]
+    said = caution_of(forecast.last_call_on, forecast.silent_days)
+    said.append(f"So far it has cost {dollars(forecast.so_far_usd)}{share}{today}.")
     left = [day for day in forecast.days if day.mid_usd is not None]
     if coming := [day for day in left if day.day >= forecast.now.date()]:
         rest = sum((day.mid_usd or Decimal(0) for day in coming), Decimal(0))
@@ -49,12 +53,26 @@ def _sentences(forecast: Forecast) -> list[str]:
         usual = f"the median of the last seven whole days is {dollars(forecast.usual_day_usd)}"
         whole = "today taken as a whole day"
         said.append(f"{counted(len(coming), 'day')} to come, {whole}: {each} expected; {usual}.")
+        said.append(f"What is expected is the level of {LEVEL}.")
     if unread := [day for day in left if day.day < forecast.now.date()]:
         said.append(f"{counted(len(unread), 'day')} of the month not read, and estimated like those to come.")
     if forecast.is_at_least:
         said.append("Something could not be read or priced, so that every figure is too low.")
     said.append(_tried(forecast))
     return said
+
+
+def caution_of(last_call_on: date | None, silent_days: int) -> list[str]:
+    """What is to be said where the days that were read end without calls: a sentence, or none."""
+    if not silent_days:
+        return []
+    if last_call_on is None:
+        return ["No call counted here is logged at all in the days that were read."]
+    since = "the whole day since counts" if silent_days == 1 else f"the {silent_days} whole days since count"
+    return [
+        f"No call counted here is logged after {last_call_on:%b} {last_call_on.day}: {since} as $0. "
+        "If the logs are late, ask again when they are there."
+    ]
 
 
 def _tried(forecast: Forecast) -> str:

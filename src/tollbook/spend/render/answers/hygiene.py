@@ -53,14 +53,24 @@ def _lead(hygiene: Hygiene) -> str:
     calls = counted(hygiene.calls + hygiene.errors, "call")
     if not hygiene.calls + hygiene.errors:
         return "There are no calls to look at."
+    if hygiene.errors:
+        calls += f" ({hygiene.errors:,} of them failed)"
     looked_at = ", ".join(_name(check, hygiene.tag) for check in hygiene.checked)
     if not hygiene.findings:
         return f"All clear in {calls}: nothing was found of {looked_at}."
     worst = hygiene.findings[0]
     return (
-        f"{counted(len(hygiene.findings), 'thing')} to see to in {calls} for {dollars(hygiene.usd)}; first: "
+        f"{counted(len(hygiene.findings), 'thing')} to see to in {calls}{_for_what(hygiene)}; first: "
         f"{_what(worst, hygiene.tag)}."
     )
+
+
+def _for_what(hygiene: Hygiene) -> str:
+    if hygiene.usd is None:
+        return ", none of which has a price"
+    if not hygiene.calls:
+        return ""
+    return f" for {'at least ' if hygiene.basis.unpriced else ''}{dollars(hygiene.usd)}"
 
 
 def _sentences(finding: Finding, tag: str) -> tuple[str, ...]:
@@ -69,13 +79,18 @@ def _sentences(finding: Finding, tag: str) -> tuple[str, ...]:
 
 
 def _what(finding: Finding, tag: str) -> str:
-    """`1,234 calls without the tag team, $12.30 (41.0% of all dollars)`."""
-    number = finding.errors if finding.check == "errors" else finding.calls
-    calls = f"{counted(number, 'call')} ({percent(finding.calls_share)})"
-    also = f" and {finding.errors:,} that failed" if finding.errors and finding.check != "errors" else ""
-    cost = "" if finding.usd is None or finding.check == "errors" else f", {dollars(finding.usd)}{_share(finding)}"
+    """`1,234 calls (12.0% of those served) without the tag team, $12.30 (41.0% of all dollars)`."""
+    is_errors = finding.check == "errors"
+    calls = f"{_most(finding)}{counted(finding.errors if is_errors else finding.calls, 'call')}"
+    share = f"({percent(finding.calls_share)} of {'all' if is_errors else 'those served'})"
+    also = f" and {finding.errors:,} that failed" if finding.errors and not is_errors else ""
     what = _WHAT[finding.check].format(tag=printable(tag))
-    return f"{calls}{also} {what}{cost}"
+    cost = "" if finding.usd is None or is_errors else f", {_most(finding)}{dollars(finding.usd)}{_share(finding)}"
+    return f"{calls} {share}{also} {what}{cost}"
+
+
+def _most(finding: Finding) -> str:
+    return "up to " if finding.is_at_most else ""
 
 
 _WHAT: Final[Mapping[Check, str]] = {
@@ -101,7 +116,12 @@ def _of_whom(finding: Finding) -> str:
     first = finding.parts[0]
     if len(finding.parts) == 1:
         return f": all of {_shown(finding, first.name)}"
-    return f": most of it {_shown(finding, first.name)}"
+    name = _shown(finding, first.name)
+    if finding.is_at_most:
+        return f": of them up to {first.calls:,} {name}"
+    if first.usd and finding.check != "errors":
+        return f": most dollars {name} ({dollars(first.usd)})"
+    return f": most calls {name} ({first.calls + first.errors:,})"
 
 
 def _shown(finding: Finding, name: str) -> str:
@@ -129,8 +149,12 @@ def _grids(hygiene: Hygiene) -> list[Grid]:
 
 
 def _row(finding: Finding, tag: str) -> tuple[Cell, ...]:
-    name = _name(finding.check, tag)
+    name = f"{_name(finding.check, tag)}{_bound(finding)}"
     return (name, finding.weight, finding.calls, finding.errors, finding.usd, finding.usd_share)
+
+
+def _bound(finding: Finding) -> str:
+    return " (at most)" if finding.is_at_most else ""
 
 
 def _parts(finding: Finding, tag: str) -> Grid:
@@ -146,4 +170,4 @@ def _parts(finding: Finding, tag: str) -> Grid:
         Column("cost", "usd"),
         Column("share", "share"),
     )
-    return Grid(_name(finding.check, tag), columns, tuple(rows), left_out=finding.parts_left_out)
+    return Grid(f"{_name(finding.check, tag)}{_bound(finding)}", columns, tuple(rows), left_out=finding.parts_left_out)

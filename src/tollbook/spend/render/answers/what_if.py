@@ -1,14 +1,16 @@
 """What the same tokens would have cost, in words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from tollbook.core.text import printable
-from tollbook.spend.answers.what_if import AS_IS, UNCACHED, LeftOut, Repriced, WhatIf
+from tollbook.spend.answers.what_if import AS_IS, GEO, UNCACHED, LeftOut, Repriced, WhatIf
 from tollbook.spend.model import label
+from tollbook.spend.render.amounts import Amounts
 from tollbook.spend.render.telling import Cell, Column, Grid, Telling
-from tollbook.spend.render.words import counted, dollars, faults, model_names, percent, signed, stretch
+from tollbook.spend.render.words import counted, dollars, faults, model_names, percent, stretch
 from tollbook.spend.window import zone_of
 
 _TOLD: Final = 3
@@ -17,13 +19,13 @@ _MOST_LEFT_OUT: Final = 5
 
 def telling_of_what_if(what_if: WhatIf) -> Telling:
     """`what_if` in words."""
-    period = what_if.basis.period
+    period, shown = what_if.basis.period, _Shown(what_if)
     return Telling(
         title=f"Amazon Bedrock spend: {_change(what_if)}",
         asked=stretch(period.since, period.until, zone_of(period.tz)),
-        lead=_lead(what_if),
-        sentences=tuple(_sentences(what_if)),
-        grids=tuple(_grids(what_if)),
+        lead=_lead(what_if, shown),
+        sentences=tuple(_sentences(what_if, shown)),
+        grids=tuple(_grids(what_if, shown)),
         faults=tuple(faults(what_if.basis)),
         notes=(
             *what_if.assumptions,
@@ -42,7 +44,7 @@ def _changes(what_if: WhatIf) -> Iterator[str]:
     if what_if.to_model:
         yield f"with {printable(label(what_if.to_model))}"
     if what_if.to_scope:
-        yield f"in the scope {what_if.to_scope}"
+        yield "in the geography of each call" if what_if.to_scope == GEO else f"in the scope {what_if.to_scope}"
     if what_if.to_region:
         yield f"from {what_if.to_region}"
     if what_if.to_tier:
@@ -53,27 +55,65 @@ def _changes(what_if: WhatIf) -> Iterator[str]:
         yield f"with {percent(Decimal(what_if.caching))} of prompts read from the cache"
 
 
-def _lead(what_if: WhatIf) -> str:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A row as it is shown."""
+
+    now: Decimal
+    then: Decimal
+
+    @property
+    def difference(self) -> Decimal:
+        return self.then - self.now
+
+
+class _Shown:
+    """The figures, rounded so that they add up as they are shown: a line for each row of a table, and of all."""
+
+    def __init__(self, what_if: WhatIf) -> None:
+        now, then = what_if.current_usd, what_if.hypothetical_usd
+        self.amounts = Amounts.up_to(now, then)
+        self.whole = _Line(self.amounts.rounded(now), self.amounts.rounded(then))
+        rest = () if what_if.rest is None else (what_if.rest,)
+        self.models = self._lines(what_if.models)
+        self.principals = self._lines((*what_if.principals, *rest))
+
+    def _lines(self, rows: Sequence[Repriced]) -> list[_Line]:
+        now = self.amounts.adding_up(self.whole.now, [row.current_usd for row in rows])
+        then = self.amounts.adding_up(self.whole.then, [row.hypothetical_usd for row in rows])
+        return [_Line(*each) for each in zip(now, then, strict=True)]
+
+
+def _lead(what_if: WhatIf, shown: _Shown) -> str:
     if not what_if.calls:
         return "There are no calls that have a price on both sides."
-    difference, current = what_if.difference_usd, what_if.current_usd
+    difference, current, dollars = what_if.difference_usd, what_if.current_usd, shown.amounts.dollars
     calls = counted(what_if.calls, "call")
-    if not difference:
-        return f"The same tokens would have cost the same: {dollars(current)} for {calls}."
+    if not shown.whole.difference:
+        nearly = "nearly " if difference else ""
+        return f"The same tokens would have cost {nearly}the same: {dollars(shown.whole.now)} for {calls}."
     share = f", {percent(abs(difference) / current)} {'more' if difference > 0 else 'less'}" if current else ""
-    return (
-        f"The same tokens would have cost {dollars(what_if.hypothetical_usd)} instead of {dollars(current)} "
-        f"({signed(difference)}{share}) for {calls}."
-    )
+    amounts = _amounts(shown.whole, shown.amounts, share)
+    return f"The same tokens would have cost {amounts} for {calls}."
 
 
-def _sentences(what_if: WhatIf) -> Iterator[str]:
+def _amounts(line: _Line, amounts: Amounts, share: str = "") -> str:
+    """`$1.73 instead of $5.18 (-$3.45)`."""
+    then, now, difference = amounts.dollars(line.then), amounts.dollars(line.now), amounts.signed(line.difference)
+    return f"{then} instead of {now} ({difference}{share})"
+
+
+def _sentences(what_if: WhatIf, shown: _Shown) -> Iterator[str]:
     names = model_names(line.name for line in what_if.models)
     if len(what_if.models) > 1:
-        moved = [line for line in what_if.models if line.difference_usd]
-        for line in sorted(moved, key=lambda line: (-abs(line.difference_usd), line.name))[:_TOLD]:
-            amounts = f"{dollars(line.hypothetical_usd)} instead of {dollars(line.current_usd)}"
-            yield f"{names[line.name]}: {amounts} ({signed(line.difference_usd)})."
+        # Rounding may turn less than a unit into nothing, or into its opposite.
+        moved = [
+            (row, line)
+            for row, line in zip(what_if.models, shown.models, strict=True)
+            if row.difference_usd * line.difference > 0
+        ]
+        for row, line in sorted(moved, key=lambda each: (-abs(each[0].difference_usd), each[0].name))[:_TOLD]:
+            yield f"{names[row.name]}: {_amounts(line, shown.amounts)}."
     for left in what_if.left_out[:_MOST_LEFT_OUT]:
         yield _left_out(left)
     if more := what_if.left_out[_MOST_LEFT_OUT:]:
@@ -86,18 +126,19 @@ def _left_out(left: LeftOut) -> str:
     return f"Left out on both sides: {counted(left.calls, 'call')} of {name}{cost}: {printable(left.why)}."
 
 
-def _grids(what_if: WhatIf) -> Iterator[Grid]:
+def _grids(what_if: WhatIf, shown: _Shown) -> Iterator[Grid]:
     if not what_if.calls:
         return
-    names = model_names(line.name for line in what_if.models)
-    yield _table("model", what_if, what_if.models, names)
-    rest = what_if.rest
-    yield _table("principal", what_if, what_if.principals, {}, () if rest is None else (rest,))
+    names = model_names(row.name for row in what_if.models)
+    heads = [(names[row.name], row.calls) for row in what_if.models]
+    yield _table("model", what_if, shown, heads, shown.models)
+    heads = [(printable(row.name), row.calls) for row in what_if.principals]
+    if what_if.rest is not None:
+        heads.append((counted(what_if.other_principals, "other"), what_if.rest.calls))
+    yield _table("principal", what_if, shown, heads, shown.principals)
 
 
-def _table(
-    what: str, what_if: WhatIf, lines: Sequence[Repriced], names: Mapping[str, str], rest: Sequence[Repriced] = ()
-) -> Grid:
+def _table(what: str, what_if: WhatIf, shown: _Shown, heads: Sequence[tuple[str, int]], lines: Sequence[_Line]) -> Grid:
     columns = (
         Column(what, "name"),
         Column("calls", "count", is_detail=True),
@@ -105,17 +146,9 @@ def _table(
         Column("then", "usd"),
         Column("difference", "change"),
     )
-    rows: list[tuple[Cell, ...]] = [_row(names.get(line.name) or printable(line.name), line) for line in lines]
-    rows += [_row(f"{what_if.other_principals:,} others", line) for line in rest]
-    whole = Repriced(
-        name="",
-        calls=what_if.calls,
-        current_usd=what_if.current_usd,
-        hypothetical_usd=what_if.hypothetical_usd,
-        difference_usd=what_if.difference_usd,
-    )
-    return Grid(f"by {what}", columns, tuple(rows), _row("all", whole))
+    rows = tuple(_row(*head, line, shown.amounts) for head, line in zip(heads, lines, strict=True))
+    return Grid(f"by {what}", columns, rows, _row("all", what_if.calls, shown.whole, shown.amounts))
 
 
-def _row(name: str, line: Repriced) -> tuple[Cell, ...]:
-    return (name, line.calls, line.current_usd, line.hypothetical_usd, line.difference_usd)
+def _row(name: str, calls: int, line: _Line, amounts: Amounts) -> tuple[Cell, ...]:
+    return name, calls, amounts.cell(line.now), amounts.cell(line.then), amounts.change_cell(line.difference)

@@ -7,8 +7,9 @@ const TICKS = 4;
 
 /** Draws the chart into `box`, as wide as that is.
  *
- *  `drawing` holds: days, series (those shown), isOpenLast (whether the last day is today), ahead (days of a forecast:
- *  day, low_usd, mid_usd, high_usd), marks (by day, the sentences on what stood out), label, format. */
+ *  `drawing` holds: days, unpricedDays (where calls have no price), series (those shown), totals (what is said of each
+ *  day), isOpenLast (whether the last day is today), ahead (days of a forecast: day, low_usd, mid_usd,
+ *  high_usd), marks (by day, the sentences on what stood out), label, format. */
 function drawChart(box, drawing) {
   const plot = plotOf(Math.max(240, box.clientWidth), drawing);
   const columns = plot.days.map((day, place) => columnOf(plot, drawing, day, place));
@@ -224,7 +225,7 @@ function pointAt(chart, columns, tip, plot, drawing) {
 }
 
 /** What there is to say of a day. */
-function toldOf(plot, { days, series, isOpenLast, ahead, marks, format }, place) {
+function toldOf(plot, { days, unpricedDays, series, totals, isOpenLast, ahead, marks, format }, place) {
   const day = plot.days[place];
   const isKnown = place < days.length;
   const isOpen = isKnown && isOpenLast && place === days.length - 1;
@@ -239,8 +240,10 @@ function toldOf(plot, { days, series, isOpenLast, ahead, marks, format }, place)
   }
   return {
     title: format.weekday(day) + (isOpen ? " (so far)" : isKnown ? "" : " (forecast)"),
-    total: isKnown ? format.money(plot.totals[place]) : `about ${format.money(estimate.mid_usd)}`,
-    rows: parts.map((one) => ({ label: one.label, colour: one.colour, value: format.money(one.daily[place]) })),
+    total: isKnown
+      ? dayCost(totals[place], unpricedDays.includes(day), format)
+      : `about ${format.money(estimate.mid_usd)}`,
+    rows: parts.map((one) => ({ label: one.label, colour: one.colour, value: format.money(one.cells[place]) })),
     remarks,
   };
 }

@@ -13,7 +13,7 @@ function isDetail(value) {
   return value !== null && typeof value === "object" && String(value.schema).startsWith("tollbook.drilled/");
 }
 
-/** `overview` with every amount of money and every share as a number: shown to the cent, a double is exact enough. */
+/** `overview` with every amount of money and every share as a number: a double holds the millionths. */
 function readOverview(overview) {
   return withNumbers(overview);
 }
@@ -31,11 +31,39 @@ function withNumbers(value) {
   return read;
 }
 
-/** The lines of a table, and what is left of it as a line of its own. */
-function linesOf(table, noun) {
-  if (!table.rest) return table.top;
+/** The lines of a table, and what is left of it as a line of its own; `shown` has the money that is shown of each. */
+function linesOf(table, noun, total) {
+  if (!table.rest) return withShown(table.top, total.usd);
   const words = `${table.others} other ${noun}${table.others === 1 ? "" : "s"}`;
-  return [...table.top, { ...table.rest, label: words, isRest: true }];
+  return withShown([...table.top, { ...table.rest, label: words, isRest: true }], total.usd);
+}
+
+/** `lines`, which are all that `whole` dollars consist of, so that what is shown of them adds up. */
+function withShown(lines, whole) {
+  const shown = shownBeside(
+    whole ?? 0,
+    lines.map(({ usd }) => usd ?? 0),
+  );
+  return lines.map((line, place) => ({ ...line, shown: line.usd === null ? null : shown[place] }));
+}
+
+/** What is shown of each day: the `totals`, which add up to `total`, and for each of `series` its `cells`, which add up
+ *  to those of the day. */
+function withShownDays(series, total) {
+  const totals = shownBeside(total.usd ?? 0, total.daily);
+  const days = totals.map((whole, day) =>
+    shownBeside(
+      whole,
+      series.map(({ daily }) => daily[day]),
+    ),
+  );
+  return { totals, series: series.map((one, place) => ({ ...one, cells: days.map((cells) => cells[place]) })) };
+}
+
+/** What a day cost: `≥$1.20` where calls of it have no price, or `unpriced`. */
+function dayCost(usd, isUnpriced, format) {
+  if (!isUnpriced) return format.money(usd);
+  return usd === 0 ? "unpriced" : `≥${format.money(usd)}`;
 }
 
 /** What the chart stacks: the lines that cost most, and all others as one. */
@@ -47,14 +75,14 @@ function seriesOf(lines, days) {
     key: line.name,
     label: printable(line.label),
     colour: place < SERIES ? `var(--series-${place + 1})` : "var(--series-other)",
-    usd: line.usd,
+    shown: line.shown,
     daily: line.daily,
   }));
   if (!others.length) return series;
   const count = others.reduce((sum, line) => sum + (line.isRest ? Number.parseInt(line.label, 10) : 1), 0);
   const daily = days.map((_, day) => others.reduce((sum, line) => sum + line.daily[day], 0));
-  const usd = others.reduce((sum, line) => sum + line.usd, 0);
-  return [...series, { key: "\u0000others", label: `Other (${count})`, colour: "var(--series-other)", usd, daily }];
+  const shown = others.reduce((sum, line) => sum + line.shown, 0);
+  return [...series, { key: "\u0000others", label: `Other (${count})`, colour: "var(--series-other)", shown, daily }];
 }
 
 /** The share of prompt tokens that were read from the cache; null without prompts. */

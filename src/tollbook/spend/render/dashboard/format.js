@@ -1,6 +1,7 @@
 // Numbers, days and names as the reader's language writes them.
 
 const FALLBACK_LANGUAGE = "en-US";
+const LEAST = 0.0001; // dollars: what is less is shown as less than this
 
 /** All that writes figures in `language`. */
 function formatsIn(language) {
@@ -16,13 +17,16 @@ function formatsIn(language) {
   const short = numbers({ notation: "compact", maximumFractionDigits: 1 });
   const exact = numbers({});
   const share = numbers({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
-  const money = (usd) => (usd !== 0 && Math.abs(usd) < 0.01 ? tiny : cents).format(usd);
+  const money = (usd) => {
+    if (isTiny(usd) && Math.abs(usd) < LEAST) return `${usd < 0 ? "-" : ""}<${tiny.format(LEAST)}`;
+    return (isTiny(usd) ? tiny : cents).format(asShown(usd));
+  };
   return {
     money,
-    change: (usd) => (usd < 0 ? "−" : "+") + money(Math.abs(usd)),
+    change: (usd) => (usd < 0 ? "−" : usd > 0 ? "+" : "") + money(Math.abs(usd)),
     wholeMoney: (usd) => whole.format(usd),
-    moneyParts: (usd) => cents.formatToParts(usd),
-    moneyEach: (usd) => (Math.abs(usd) < 1 ? tiny : cents).format(usd),
+    moneyParts: (usd) => (isTiny(usd) ? tiny : cents).formatToParts(asShown(usd)),
+    moneyEach: (usd) => (Math.abs(usd) < 1 ? tiny.format(rounded(usd, 4)) : cents.format(rounded(usd, 2))),
     count: (number) => exact.format(number),
     short: (number) => short.format(number),
     share: (number) => share.format(number),
@@ -31,6 +35,49 @@ function formatsIn(language) {
     fullDay: days({ month: "short", day: "numeric", year: "numeric" }),
     month: days({ month: "long" }),
   };
+}
+
+/** Whether an amount of dollars has four decimals instead of two: as in every form of the report. */
+function isTiny(usd) {
+  return usd !== 0 && Math.abs(usd) < 0.01;
+}
+
+/** `usd` as it is shown. */
+function asShown(usd) {
+  return rounded(usd, isTiny(usd) ? 4 : 2);
+}
+
+/** `usd`, which is known to the millionth, to `digits` decimals; halves go to the even digit, as Python has it. */
+function rounded(usd, digits) {
+  const unit = 10 ** (6 - digits);
+  const millionths = Math.round(usd * 1e6);
+  const below = Math.floor(millionths / unit);
+  const over = 2 * (millionths - below * unit) - unit;
+  return (over > 0 || (over === 0 && below % 2 !== 0) ? below + 1 : below) / 10 ** digits;
+}
+
+/** `parts` to `digits` decimals so that they add up to `whole`, which has as many: those are rounded the other way that
+ *  come nearest to it (the method of largest remainders, as in spend/answers/money.py). */
+function addingUp(parts, whole, digits = 2) {
+  if (!parts.length) return [];
+  const units = parts.map((usd) => (Math.round(usd * 1e6) * 10 ** digits) / 1e6);
+  const found = units.map(Math.floor);
+  const missing = Math.round(whole * 10 ** digits) - found.reduce((sum, unit) => sum + unit, 0);
+  const order = units.map((_, place) => place).sort((a, b) => units[b] - found[b] - (units[a] - found[a]) || a - b);
+  if (missing < 0) order.reverse();
+  for (let step = 0; step < Math.abs(missing); step += 1) found[order[step % order.length]] += Math.sign(missing);
+  return found.map((unit) => unit / 10 ** digits);
+}
+
+/** `parts`, none below zero, as they are shown beside their sum `whole`: to the cent they add up to it. What is less
+ *  than a cent is shown with four decimals. */
+function shownBeside(whole, parts) {
+  const small = parts.reduce((sum, usd) => sum + (isTiny(usd) ? asShown(usd) : 0), 0);
+  const large = addingUp(
+    parts.filter((usd) => usd !== 0 && !isTiny(usd)),
+    rounded(asShown(whole) - small, 2),
+  );
+  return parts.map((usd) => (usd === 0 || isTiny(usd) ? usd : large.shift()));
 }
 
 function inLanguage(Format, language, options) {
@@ -54,7 +101,7 @@ function printable(text) {
  *  missing, or `unpriced`: as in every form of the report. */
 function costOf(line, format, isPartial = false) {
   if (line.usd === null) return "unpriced";
-  return certainty(line, isPartial) + format.money(line.usd);
+  return certainty(line, isPartial) + format.money(line.shown ?? line.usd);
 }
 
 function certainty(line, isPartial) {

@@ -52,21 +52,23 @@ function sceneOf() {
     overview,
     format: formatsIn(language),
     isAlone: !state.host,
-    principals: linesOf(overview.principals, "principal"),
-    models: linesOf(overview.models, "model"),
+    principals: linesOf(overview.principals, "principal", overview.total),
+    models: linesOf(overview.models, "model", overview.total),
   };
 }
 
 function drawCost() {
   const scene = sceneOf();
   const { overview, format } = scene;
-  const all = seriesOf(scene[state.by], overview.days);
+  const { totals, series: all } = withShownDays(seriesOf(scene[state.by], overview.days), overview.total);
   const series = all.filter((one) => !state.hidden.has(one.key));
   const isWhole = series.length === all.length;
   const noun = state.by === "models" ? "model" : "principal";
   const drawing = {
     days: overview.days,
+    unpricedDays: isWhole ? overview.unpriced_days : [],
     series,
+    totals: isWhole ? totals : totals.map((_, day) => series.reduce((sum, one) => sum + one.cells[day], 0)),
     isOpenLast: overview.whole_days < overview.days.length,
     ahead: isWhole ? aheadOf(overview) : [],
     marks: isWhole ? marksOf(scene) : new Map(),
@@ -104,7 +106,7 @@ function drawCost() {
   const isChart = state.view === "chart" && all.length > 0;
   const figures = isChart
     ? [legendOf(all, format), chart, forecastNote(drawing, format)]
-    : [dayTable({ ...drawing, series: all })];
+    : [dayTable({ ...drawing, unpricedDays: overview.unpriced_days, series: all, totals, total: overview.total })];
   refill(
     boxes.cost,
     panel(
@@ -169,7 +171,7 @@ function legendOf(all, format) {
   return element(
     "ul",
     { class: "legend", "aria-label": "What is stacked" },
-    all.map(({ key, label, colour, usd }) =>
+    all.map(({ key, label, colour, shown }) =>
       element(
         "li",
         {},
@@ -184,7 +186,7 @@ function legendOf(all, format) {
           },
           swatch(colour),
           element("bdi", { class: "cut", text: label }),
-          element("span", { class: "amount", text: format.money(usd) }),
+          element("span", { class: "amount", text: format.money(shown) }),
         ),
       ),
     ),
@@ -208,10 +210,12 @@ function drawLines(name, noun) {
     title: `By ${noun}`,
     noun,
     lines: scene[name],
+    others: scene.overview[name].others,
     total: scene.overview.total,
     view: state[name],
     format: scene.format,
     open: (line) => open(name, line, redraw),
+    seek: state.host && ((wanted) => seek(name, wanted, redraw)),
     redraw,
   });
 }
@@ -230,9 +234,34 @@ async function open(name, line, redraw) {
   tell(typeof found === "string" ? found : `${printable(line.label)} is open`);
 }
 
+/** Asks the server what somebody cost who is not listed, by the whole name. */
+async function seek(name, wanted, redraw) {
+  const view = state[name];
+  const asked = view.filter;
+  const say = (words) => {
+    if (view.filter !== asked) return; // typed on meanwhile
+    view.sought = words;
+    redraw();
+    tell(words);
+  };
+  say("Asking …");
+  const { format } = sceneOf();
+  try {
+    const { total } = await drilled(name, wanted);
+    const who = printable(wanted);
+    say(
+      total.calls || total.errors
+        ? `${who}: ${costOf(total, format)} in ${counted(total.calls, "call", format)}.`
+        : `No calls of ${who}: the whole name is needed, such as user/alice.`,
+    );
+  } catch (fault) {
+    say(`This could not be asked: ${fault.message}`);
+  }
+}
+
 /** From the document alone: a principal's models, and a model's principals. */
 function partsInside(name, line) {
-  if (name === "principals") return [{ words: "Models", parts: line.models, others: 0 }];
+  if (name === "principals") return [{ words: "Models", parts: withShown(line.models, line.shown), others: 0 }];
   const { top, others } = state.overview.principals;
   const parts = top.flatMap((who) =>
     who.models
@@ -244,14 +273,8 @@ function partsInside(name, line) {
 
 /** From the server: those, the sessions of a role, and the operations. */
 async function partsAsked(name, line) {
-  const { host, overview } = state;
-  const input = {
-    ...host.input,
-    days: overview.days.length,
-    [name === "models" ? "of_model" : "of_principal"]: line.name,
-  };
   try {
-    const found = readOverview(await callTool(host, DETAIL_TOOL, input, isDetail));
+    const found = await drilled(name, line.name);
     const groups = [
       ["Models", found.models],
       ["Principals", found.principals],
@@ -261,10 +284,18 @@ async function partsAsked(name, line) {
     const own = name === "models" ? "Models" : "Principals";
     return groups
       .filter(([words, { top }]) => words !== own && top.length > 0)
-      .map(([words, { top, others }]) => ({ words, parts: top, others }));
+      .map(([words, { top, others }]) => ({ words, parts: others ? top : withShown(top, line.shown), others }));
   } catch (fault) {
     return `This could not be asked: ${fault.message}`;
   }
+}
+
+/** What the server says of one principal or one model. */
+async function drilled(name, wanted) {
+  const { host, overview } = state;
+  const one = { [name === "models" ? "of_model" : "of_principal"]: wanted };
+  const input = { ...host.input, days: overview.days.length, ...one };
+  return readOverview(await callTool(host, DETAIL_TOOL, input, isDetail));
 }
 
 function fail(words) {

@@ -3,19 +3,22 @@
 import re
 from functools import cache
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from tollbook.spend.answers.overview import Overview
 
 _SCRIPTS: Final = ("dom", "format", "figures", "theme", "chart", "tables", "summary", "panels", "bridge", "page")
+_ANSWERS: Final = ("forecast", "anomalies")
+_UNREAD: Final = ("before", "after", "parts", "cause", "mostly", "daily_usd", "basis")
+"""Fields of movers, anomalies and `_ANSWERS` that the page does not look at."""
 _COMMENT: Final = re.compile(r"^\s*(//.*|/\*(?s:.*?)\*/)$", re.MULTILINE)
 
 
 def html_of(overview: Overview) -> str:
     """The page with the figures of `overview` inside: a file that needs nothing else."""
-    return _page(_embedded(msgspec.json.encode(overview).decode()))
+    return _page(_embedded(msgspec.json.encode(_shown(msgspec.to_builtins(overview))).decode()))
 
 
 def app_html() -> str:
@@ -24,6 +27,16 @@ def app_html() -> str:
     Source: https://github.com/modelcontextprotocol/ext-apps/blob/main/specification/2026-01-26/apps.mdx
     """
     return _page("")
+
+
+def _shown(document: Any) -> dict[str, Any]:
+    """`document`, an overview's, without what the page does not look at: a third of it."""
+    explanation, anomalies = document["explanation"] or {}, document["anomalies"] or {}
+    movers = (*explanation.get("principals", ()), *explanation.get("models", ()))
+    for part in (*movers, *anomalies.get("anomalies", ()), *map(document.get, _ANSWERS)):
+        for field in _UNREAD if part else ():
+            part.pop(field, None)
+    return dict(document)
 
 
 def _page(data: str) -> str:

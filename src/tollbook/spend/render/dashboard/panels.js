@@ -12,7 +12,6 @@ const PARTS = {
   cache_usd: "Use of the cache",
   price_usd: "Prices paid",
 };
-const HALF_A_CENT = 0.005;
 const SAVERS = 5;
 const WASTERS = 3;
 const MOST_TOLD = 5;
@@ -27,7 +26,19 @@ function changePanel({ overview, format, view, redraw }) {
       null,
       element("p", { class: "nothing", text: "There is nothing before to compare with." }),
     );
-  const { before, after, change_usd: change } = explanation;
+  const { before, after } = explanation;
+  const unpriced = withoutPrice(explanation);
+  if (unpriced)
+    return panel(
+      "change",
+      "What changed",
+      null,
+      element("p", {
+        class: "nothing",
+        text: `No call of ${whenOf(unpriced, format)} has a price: what changed is unpriced.`,
+      }),
+    );
+  const { usd: change } = shownChange(explanation);
   const choose = (kind) => {
     view.movers = kind;
     redraw();
@@ -38,7 +49,7 @@ function changePanel({ overview, format, view, redraw }) {
     ["models", "Models"],
   ];
   const share = before.cost_usd
-    ? ` (${format.share(Math.abs(change / before.cost_usd))} ${change < 0 ? "less" : "more"})`
+    ? ` (${format.share(Math.abs(explanation.change_usd / before.cost_usd))} ${change < 0 ? "less" : "more"})`
     : "";
   return panel(
     "change",
@@ -56,6 +67,18 @@ function changePanel({ overview, format, view, redraw }) {
   );
 }
 
+/** The period whose calls are all without a price, where there is one: that is no cost of $0. */
+function withoutPrice({ before, after, before_period, after_period, unpriced_calls_before, unpriced_calls_after }) {
+  if (!before.calls && unpriced_calls_before) return before_period;
+  return !after.calls && unpriced_calls_after ? after_period : null;
+}
+
+/** The change between the two costs as they are shown, and to how many decimals. */
+function shownChange({ before, after }) {
+  const digits = Math.max(before.cost_usd, after.cost_usd) < 0.01 ? 4 : 2;
+  return { usd: rounded(asShown(after.cost_usd) - asShown(before.cost_usd), digits), digits };
+}
+
 /** `Nov 8 – Nov 21`. */
 function whenOf({ since, until }, format) {
   const last = new Date(Date.parse(`${until.slice(0, 10)}T00:00:00Z`) - 864e5).toISOString().slice(0, 10);
@@ -63,12 +86,20 @@ function whenOf({ since, until }, format) {
   return first === last ? format.day(first) : `${format.day(first)} – ${format.day(last)}`;
 }
 
+/** What the change consists of, as it is shown: it adds up, and what would be nothing is left out. */
 function moversOf(explanation, kind) {
-  if (kind === "parts") {
-    return Object.entries(PARTS)
-      .map(([part, label]) => ({ label, usd: explanation.parts[part] }))
-      .filter(({ usd }) => Math.abs(usd) >= HALF_A_CENT);
-  }
+  const movers = allMovers(explanation, kind);
+  const { usd: change, digits } = shownChange(explanation);
+  const shown = addingUp(
+    movers.map(({ usd }) => usd),
+    change,
+    digits,
+  );
+  return movers.map((mover, place) => ({ ...mover, usd: shown[place] })).filter(({ usd }) => usd !== 0);
+}
+
+function allMovers(explanation, kind) {
+  if (kind === "parts") return Object.entries(PARTS).map(([part, label]) => ({ label, usd: explanation.parts[part] }));
   const others = explanation[`other_${kind}`];
   const movers = explanation[kind].map(({ name, change_usd: usd }) => ({
     label: kind === "models" ? modelWords(name) : name,
@@ -138,7 +169,11 @@ function cachePanel({ overview, format, principals }) {
       { class: "lead" },
       element("b", { text: format.share(prompt.read / prompt.all) }),
       ` of ${format.short(prompt.all)} prompt tokens came from the cache, which `,
-      saving < 0 ? `cost ${format.money(-saving)} more than it saved.` : `saved ${format.money(saving)}.`,
+      total.cache_saving_usd === null
+        ? "has no price here."
+        : saving < 0
+          ? `cost ${format.money(-saving)} more than it saved.`
+          : `saved ${format.money(saving)}.`,
     ),
     element(
       "div",

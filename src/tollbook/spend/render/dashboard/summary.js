@@ -41,21 +41,20 @@ function headerOf({ overview, format, isAlone, redraw }) {
 }
 
 function tilesOf({ overview, format }) {
-  const { total, days, whole_days: wholeDays, basis } = overview;
+  const { total, basis } = overview;
   const isPartial = basis.unread.length > 0;
-  const whole = total.daily.slice(0, wholeDays).reduce((sum, usd) => sum + usd, 0);
   const tokens = total.input_tokens + total.output_tokens + total.cache_read_tokens + total.cache_write_tokens;
   return element(
     "div",
     { class: "tiles" },
     tile("Total", bigMoney(total, isPartial, format), changeOf(overview, format)),
-    tile(
-      "Daily average",
-      wholeDays ? format.money(whole / wholeDays) : "–",
-      days.length > wholeDays ? "whole days only" : `${counted(days.length, "day", format)}`,
-    ),
+    averageTile(overview, format),
     monthEndTile(overview, format),
-    tile("Calls", total.calls < LONG ? format.count(total.calls) : format.short(total.calls), callsNote(total, format)),
+    tile(
+      "Calls",
+      total.calls < LONG ? format.count(total.calls) : format.short(total.calls),
+      callsNote(overview, format),
+    ),
     tile("Tokens", format.short(tokens), `${format.short(total.output_tokens)} of them output`),
     tile(
       "Saved by the cache",
@@ -63,6 +62,16 @@ function tilesOf({ overview, format }) {
       total.cache_hit_rate === null ? "no prompts" : `${format.share(total.cache_hit_rate)} hit rate`,
     ),
   );
+}
+
+function averageTile({ total, days, whole_days: wholeDays, unpriced_days: unpricedDays, basis }, format) {
+  const whole = total.daily.slice(0, wholeDays).reduce((sum, usd) => sum + usd, 0);
+  const isUnpriced = days.slice(0, wholeDays).some((day) => unpricedDays.includes(day));
+  if (!wholeDays) return tile("Daily average", "–", "no day is over");
+  if (!whole && isUnpriced) return tile("Daily average", "unpriced", "no whole day has a price");
+  const average = { ...total, usd: whole / wholeDays };
+  const span = days.length > wholeDays ? "whole days only" : counted(days.length, "day", format);
+  return tile("Daily average", costOf(average, format, basis.unread.length > 0), span);
 }
 
 function tile(label, value, ...note) {
@@ -86,10 +95,11 @@ function bigMoney(line, isPartial, format) {
 
 function changeOf({ explanation }, format) {
   if (!explanation) return "nothing to compare with";
+  if (withoutPrice(explanation)) return "no prices to compare";
   const { before, change_usd: change } = explanation;
   const days = daysBetween(explanation.after_period);
   const against = `${counted(days, "whole day", format)} against ${format.count(days)} before`;
-  if (!before.cost_usd) return [`${format.change(change)} · `, against];
+  if (!before.cost_usd) return [`${format.change(shownChange(explanation).usd)} · `, against];
   const arrow = change === 0 ? "" : change > 0 ? "▲ " : "▼ ";
   return [element("b", { text: arrow + format.share(Math.abs(change / before.cost_usd)) }), ` ${against}`];
 }
@@ -99,21 +109,21 @@ function daysBetween({ since, until }) {
   return Math.round((Date.parse(until) - Date.parse(since)) / 864e5);
 }
 
-function monthEndTile({ forecast }, format) {
-  if (!forecast) return tile("Month’s end", "–", "7 whole days are needed");
+function monthEndTile({ forecast, total }, format) {
+  if (total.usd === null) return tile("Month’s end", "unpriced", "nothing here has a price");
+  if (!forecast || (forecast.is_at_least && !forecast.mid_usd))
+    return tile("Month’s end", "–", "needs 7 whole days of priced calls, up to today");
   const value = `${forecast.is_at_least ? "≥" : "~"}${format.money(forecast.mid_usd)}`;
-  return tile(
-    `End of ${format.month(forecast.first)}`,
-    value,
-    `likely ${format.money(forecast.low_usd)} to ${format.money(forecast.high_usd)}`,
-  );
+  const range = `likely ${format.money(forecast.low_usd)} to ${format.money(forecast.high_usd)}`;
+  const silence = forecast.silent_days ? `; no calls since ${format.day(forecast.last_call_on)}` : "";
+  return tile(`End of ${format.month(forecast.first)}`, value, range + silence);
 }
 
-function callsNote(total, format) {
+function callsNote({ total, basis }, format) {
   const failed = total.errors ? `, ${format.short(total.errors)} failed` : "";
-  return total.calls && total.usd !== null
-    ? `${format.moneyEach(total.usd / total.calls)} each${failed}`
-    : failed.slice(2);
+  const priced = total.calls - basis.unpriced.reduce((sum, { calls }) => sum + calls, 0);
+  if (total.usd === null || priced <= 0) return failed.slice(2);
+  return `${format.moneyEach(total.usd / priced)} ${priced < total.calls ? "per priced call" : "each"}${failed}`;
 }
 
 const MOST_REASONS = 4;

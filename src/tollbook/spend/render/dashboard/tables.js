@@ -64,16 +64,18 @@ function shareOf(usd, whole, format) {
 
 /** What of a table is shown. */
 function freshView() {
-  return { sort: "cost", isDown: true, filter: "", isWhole: false, opened: new Map() };
+  return { sort: "cost", isDown: true, filter: "", sought: "", isWhole: false, opened: new Map() };
 }
 
 /** Draws a table into `box`.
  *
- *  `table` holds: id, title, noun, lines, total, view (see `freshView`), format; `open` is called with a line to see
- *  what it consists of, `redraw` when the view has changed. */
+ *  `table` holds: id, title, noun, lines, others (how many are in the last line), total, view (see `freshView`), format; `open` is called with a line to see
+ *  what it consists of, `redraw` when the view has changed, `seek` (if anybody can be asked) with the whole name of one
+ *  that is not listed. */
 function drawTable(box, table) {
   const { view, lines, noun, format } = table;
-  const found = sorted(lines.filter(matching(view.filter)), view);
+  const listed = lines.filter((line) => !line.isRest);
+  const found = view.filter.trim() ? sorted(listed.filter(matching(view.filter)), view) : sorted(lines, view);
   const isCut = found.length > TOO_FEW_TO_CUT;
   const shown = view.isWhole || !isCut ? found : found.slice(0, FIRST_ROWS);
   const filter = lines.length > FIRST_ROWS ? filterOf(table, found.length) : null;
@@ -97,13 +99,34 @@ function drawTable(box, table) {
         {},
         shown.map((line) => rowsOf(table, line)),
       ),
-      element("tfoot", {}, rowOf(table, { ...table.total, label: "Total" }, "total", "Total")),
+      element("tfoot", {}, rowOf(table, table.total, "total", view.filter.trim() ? "Total of all" : "Total")),
     ),
-    found.length ? null : element("p", { class: "nothing", text: `No ${noun} holds “${printable(view.filter)}”.` }),
-    isCut ? moreOf(table, found.length) : null,
+    found.length ? null : nothingFound(table, listed.length),
+    isCut ? moreOf(table, found.filter((line) => !line.isRest).length) : null,
   ];
   refill(box, panel(table.id, table.title, filter, ...parts));
-  if (view.filter) tell(`${format.count(found.length)} of ${counted(lines.length, noun, format)}`);
+  if (view.filter) tell(`${format.count(found.length)} of ${counted(listed.length, noun, format)}`);
+}
+
+/** Says that the filter finds nothing; of those who are not listed, the server behind a host may know more. */
+function nothingFound({ id, noun, others, view, format, seek }, listed) {
+  const filter = printable(view.filter);
+  if (!others) return element("p", { class: "nothing", text: `No ${noun} holds “${filter}”.` });
+  const text =
+    `None of the ${format.count(listed)} dearest ${noun}s holds “${filter}”. ` +
+    `The ${counted(others, `other ${noun}`, format)} ${others === 1 ? "is" : "are"} not listed here.`;
+  const asking = seek && {
+    type: "button",
+    class: "show-more",
+    text: `Ask the server for the ${noun} “${filter}”`,
+    "data-key": `${id}:seek`,
+    onclick: () => seek(view.filter.trim()),
+  };
+  return [
+    element("p", { class: "nothing", text }),
+    asking ? element("button", asking) : null,
+    view.sought ? element("p", { class: "nothing", text: view.sought }) : null,
+  ];
 }
 
 function capitalized(word) {
@@ -216,6 +239,7 @@ function filterOf({ view, redraw, id, noun }, found) {
       "data-key": `${id}:filter`,
       oninput: (event) => {
         view.filter = event.target.value;
+        view.sought = "";
         redraw();
       },
     }),
@@ -223,12 +247,14 @@ function filterOf({ view, redraw, id, noun }, found) {
   );
 }
 
-function moreOf({ view, redraw, id, format }, found) {
+function moreOf({ view, redraw, id, others, format }, found) {
   const toggle = () => {
     view.isWhole = !view.isWhole;
     redraw();
   };
-  const words = view.isWhole ? "Show fewer" : `Show all ${format.count(found)}`;
+  const words = view.isWhole
+    ? "Show fewer"
+    : `Show ${others && !view.filter.trim() ? "the dearest" : "all"} ${format.count(found)}`;
   return element("button", {
     type: "button",
     class: "show-more",
@@ -239,9 +265,8 @@ function moreOf({ view, redraw, id, format }, found) {
 }
 
 /** The figures of the chart as a table: for whoever does not see it, or wants to copy them. */
-function dayTable({ days, series, label, format }) {
-  const totals = days.map((_, place) => series.reduce((sum, one) => sum + one.daily[place], 0));
-  const cells = (values) => values.map((usd) => element("td", { text: format.money(usd) }));
+function dayTable({ days, unpricedDays, series, totals, total, label, format }) {
+  const cells = (whole, values) => [whole, ...values.map(format.money)].map((text) => element("td", { text }));
   return element(
     "div",
     { class: "scroll", tabindex: 0, role: "region", "aria-label": label, "data-key": "days" },
@@ -266,7 +291,10 @@ function dayTable({ days, series, label, format }) {
             "tr",
             { class: "line" },
             element("th", { scope: "row", text: format.weekday(day) }),
-            cells([totals[place], ...series.map((one) => one.daily[place])]),
+            cells(
+              dayCost(totals[place], unpricedDays.includes(day), format),
+              series.map((one) => one.cells[place]),
+            ),
           ),
         ),
       ),
@@ -277,7 +305,10 @@ function dayTable({ days, series, label, format }) {
           "tr",
           { class: "total" },
           element("th", { scope: "row", text: "Total" }),
-          cells([series.reduce((sum, one) => sum + one.usd, 0), ...series.map((one) => one.usd)]),
+          cells(
+            costOf(total, format),
+            series.map((one) => one.shown),
+          ),
         ),
       ),
     ),

@@ -170,3 +170,45 @@ def test_where_the_page_may_not_ask_either_it_says_so(host: Host) -> None:
 def test_an_error_is_shown_in_the_servers_words(host: Host) -> None:
     host.show(faults={"error": "Nothing was read, since nobody agreed to the cost."})
     expect(host.app.get_by_role("alert")).to_have_text("Nothing was read, since nobody agreed to the cost.")
+
+
+SAY = """(html, { from, message }) => dispatchEvent(
+    new MessageEvent("message", { source: { parent, self: window }[from], data: { jsonrpc: "2.0", ...message } }))"""
+
+
+def test_nobody_but_the_host_is_heard(host: Host) -> None:
+    host.show()
+    expect(host.app.locator("#total")).to_have_text(TOTAL)
+    forged = {"method": "ui/notifications/tool-cancelled", "params": {"reason": "says another window"}}
+    host.app.locator("html").evaluate(SAY, {"from": "self", "message": forged})
+    expect(host.app.locator("#total")).to_have_text(TOTAL)
+    host.app.locator("html").evaluate(SAY, {"from": "parent", "message": forged})
+    expect(host.app.get_by_role("alert")).to_have_text("It was cancelled. says another window")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"method": "__proto__", "params": {}},
+        {"method": "constructor"},
+        {"method": "ui/notifications/host-context-changed", "params": None},
+        {"method": "ui/notifications/size-changed", "params": [1]},
+        {"id": 99, "result": None},
+        {"id": None, "error": {"message": "?"}},
+    ],
+)
+def test_an_odd_message_changes_nothing(host: Host, message: dict[str, Any]) -> None:
+    host.show()
+    expect(host.app.locator("#total")).to_have_text(TOTAL)
+    host.app.locator("html").evaluate(SAY, {"from": "parent", "message": message})
+    expect(host.app.locator("#total")).to_have_text(TOTAL)
+
+
+def test_a_document_that_is_not_whole_is_said_to_be_so(host: Host) -> None:
+    host.show()
+    expect(host.app.locator("#total")).to_have_text(TOTAL)
+    broken = {"content": [None], "structuredContent": {"schema": "tollbook.overview/1", "models": None}}
+    host.app.locator("html").evaluate(
+        SAY, {"from": "parent", "message": {"method": "ui/notifications/tool-result", "params": broken}}
+    )
+    expect(host.app.get_by_role("alert")).to_contain_text("The result cannot be shown")

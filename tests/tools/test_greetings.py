@@ -54,7 +54,7 @@ async def test_the_prompt_and_the_resource_greet() -> None:
         (message,) = (await client.get_prompt("greeting-template", {"name": "Ada"})).messages
         assert message.content.type == "text"
         assert "Ada" in message.content.text
-        resource, *_ = (await client.list_resources()).resources
+        (resource,) = [each for each in (await client.list_resources()).resources if each.name != "dashboard"]
         assert (resource.name, resource.uri) == ("greeting-resource", "https://example.com/greetings/default")
         (content,) = (await client.read_resource(resource.uri)).contents
     assert isinstance(content, TextResourceContents)

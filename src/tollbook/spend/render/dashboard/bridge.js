@@ -25,19 +25,19 @@ function connect(page) {
       }),
   };
 
-  const heard = {
-    "ui/notifications/tool-input": ({ arguments: input }) => (host.input = input ?? {}),
-    "ui/notifications/tool-result": (result) => page.result(result),
-    "ui/notifications/tool-cancelled": ({ reason }) => page.cancelled(reason),
-    "ui/notifications/host-context-changed": (context) => page.context(context),
-  };
+  const heard = new Map([
+    ["ui/notifications/tool-input", ({ arguments: input }) => (host.input = input ?? {})],
+    ["ui/notifications/tool-result", (result) => page.result(result)],
+    ["ui/notifications/tool-cancelled", ({ reason }) => page.cancelled(reason)],
+    ["ui/notifications/host-context-changed", (context) => page.context(context)],
+  ]);
   const answered = new Set(["ping", "ui/resource-teardown"]);
 
   addEventListener("message", ({ source, data }) => {
     if (source !== parent || data?.jsonrpc !== "2.0") return;
-    const { id, method, params = {}, result, error } = data;
+    const { id, method, params, result, error } = data;
     if (method === undefined) settle(waiting, id, result, error);
-    else if (id === undefined) heard[method]?.(params);
+    else if (id === undefined) heard.get(method)?.(params ?? {});
     else if (answered.has(method)) post({ id, result: {} });
     else post({ id, error: { code: METHOD_NOT_FOUND, message: "Method not found" } });
   });
@@ -76,7 +76,7 @@ async function callTool(host, name, input, isWanted) {
 
 /** The document in a result. Some hosts leave out the structured content, others all text. */
 function documentIn({ structuredContent, _meta, content }, isWanted) {
-  const texts = (content ?? []).filter(({ type, text }) => type === "text" && /^\s*\{/.test(text));
+  const texts = (content ?? []).filter((part) => part?.type === "text" && /^\s*\{/.test(part.text));
   const candidates = [structuredContent, ...Object.values(_meta ?? {}), ...texts.map(({ text }) => parsed(text))];
   return candidates.find((value) => value && isWanted(value)) ?? null;
 }
@@ -91,7 +91,7 @@ function parsed(text) {
 
 function textOf({ content }) {
   return (content ?? [])
-    .map(({ text }) => text ?? "")
+    .map((part) => part?.text ?? "")
     .join(" ")
     .trim();
 }

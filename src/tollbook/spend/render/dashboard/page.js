@@ -321,8 +321,12 @@ function ask(why) {
 function take(result) {
   if (result.isError) return fail(textOf(result) || "The tool failed without a word.");
   const found = documentIn(result, isOverview);
-  if (found) show(found);
-  else ask("The result holds no figures.");
+  if (!found) return ask("The result holds no figures.");
+  try {
+    show(found);
+  } catch (fault) {
+    fail(`The result cannot be shown: ${fault.message}`);
+  }
 }
 
 function start() {
@@ -337,7 +341,7 @@ function start() {
         draw();
       },
       result: take,
-      cancelled: (reason) => fail(`It was cancelled. ${reason ?? ""}`),
+      cancelled: (reason) => fail(`It was cancelled. ${typeof reason === "string" ? reason : ""}`),
       silent: () => ask("The host has delivered nothing."),
       failed: fail,
     });

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from tests.answers.rows import NOVA, SONNET, Calls, report, usage
 from tollbook.core.errors import UsageError
-from tollbook.spend.answers.anomalies import ANOMALIES_BY, Anomalies, Anomaly, anomalies_of, anomalies_window
+from tollbook.spend.answers.anomalies import (
+    ANOMALIES_BY,
+    MOST_TOLD,
+    Anomalies,
+    Anomaly,
+    anomalies_of,
+    anomalies_window,
+)
 from tollbook.spend.render.answers import as_json, telling_of
 
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)  # a Sunday
@@ -200,6 +207,19 @@ def test_the_whole_is_told_where_no_single_one_explains_it() -> None:
 def test_the_whole_is_not_told_where_one_of_them_explains_it() -> None:
     answer = found([*office(), *office(who="role/other"), *(calls(THURSDAY, 300, hour) for hour in WORK)])
     assert the_one(answer).principal == WHO
+
+
+def test_of_very_many_the_dearest_are_listed_and_the_others_counted() -> None:
+    whos = [f"role/team-{number:03}" for number in range(MOST_TOLD + 20)]
+    usual = [calls(day, 100, who=who) for who in whos for day in DAYS[:-1]]
+    spikes = [calls(THURSDAY, 400 + number, 14, who) for number, who in enumerate(whos)]
+    answer = found([*usual, *spikes], BY_DAY)
+    assert (len(answer.anomalies), answer.others) == (MOST_TOLD, 20)
+    assert answer.anomalies[0].principal == whos[-1]
+    assert answer.excess_usd == sum((Decimal(400 + number) / 100 for number in range(len(whos))), Decimal(0))
+    told = telling_of(answer)
+    assert told.lead.startswith(f"{MOST_TOLD + 20} things stand out")
+    assert told.grids[0].left_out == 20
 
 
 def test_days_without_any_price_are_no_history_of_zero() -> None:

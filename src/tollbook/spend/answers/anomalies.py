@@ -31,6 +31,7 @@ THRESHOLD: Final = 3.5
 HOUR_THRESHOLD: Final = 5.0
 """Of that of an hour: there are 24 times as many of them to be wrong about."""
 LEAST_DAYS: Final = 7
+MOST_TOLD: Final = 200
 """Whole days of history without which a cell is not judged: for so long it is new."""
 
 _NEW_FACTOR: Final = 3
@@ -87,6 +88,9 @@ class Anomalies:
         threshold, hour_threshold: of the modified z-score of days and of hours.
         by_hour: whether hours were looked at, besides days.
         cells: how many pairs of model and principal had calls on the days looked at.
+        excess_usd: what all that stands out of single pairs cost more than usual.
+        anomalies: at most `MOST_TOLD`.
+        others: how many more there are.
         last_call_on: the last day with calls, up to today; None without any.
         silent_days: whole days after it, which count as $0.
     """
@@ -101,7 +105,9 @@ class Anomalies:
     hour_threshold: Decimal
     by_hour: bool
     cells: int
+    excess_usd: Decimal
     anomalies: tuple[Anomaly, ...]
+    others: int
     last_call_on: date | None
     silent_days: int
     schema: Literal["tollbook.anomalies/1"] = "tollbook.anomalies/1"
@@ -153,7 +159,9 @@ def anomalies_of(report: Report, days: int, now: datetime, floor_usd: Decimal = 
         hour_threshold=Decimal(str(HOUR_THRESHOLD)),
         by_hour=report.query.by_hour,
         cells=sum(any(day in cell.days for day in asked) for cell in cells),
-        anomalies=tuple(found),
+        excess_usd=usd(total(one.excess_usd for one in found if one.model is not None)),
+        anomalies=tuple(found[:MOST_TOLD]),
+        others=max(0, len(found) - MOST_TOLD),
         last_call_on=silence.last_call_on,
         silent_days=silence.days,
     )

@@ -244,7 +244,8 @@ def _anomalies(report: Report, shown: Sequence[date], now: datetime, days: int |
         found = anomalies_of(_within(report, anomalies_window(asked, now, report.query.window.zone)), asked, now)
     except UsageError:  # so long ago that nothing is judged
         return None
-    return replace(found, anomalies=found.anomalies[:MOST_ANOMALIES])
+    told = found.anomalies[:MOST_ANOMALIES]
+    return replace(found, anomalies=told, others=found.others + len(found.anomalies) - len(told))
 
 
 def _models_within(report: Report) -> Mapping[str, Sequence[Group]]:

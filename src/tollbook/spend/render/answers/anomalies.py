@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, timedelta
-from decimal import Decimal
 from typing import Final
 
 from tollbook.core.text import printable
@@ -63,9 +62,8 @@ def _lead(answer: Anomalies) -> str:
         )
     if not answer.anomalies:
         return f"Nothing stands out in {counted(answer.cells, 'pair')} of model and principal."
-    number = len(answer.anomalies)
-    excess = sum((one.excess_usd for one in answer.anomalies if one.model is not None), Decimal(0))
-    more = f", {dollars(excess)} more than usual in all" if excess and number > 1 else ""
+    number = len(answer.anomalies) + answer.others
+    more = f", {dollars(answer.excess_usd)} more than usual in all" if answer.excess_usd and number > 1 else ""
     return f"{counted(number, 'thing')} {'stands' if number == 1 else 'stand'} out{more}."
 
 
@@ -74,7 +72,8 @@ def _sentences(answer: Anomalies, names: Mapping[str | None, str]) -> Iterator[s
     yield from (_sentence(one, names) for one in answer.anomalies[:_MOST_SENTENCES])
     more = len(answer.anomalies) - _MOST_SENTENCES
     if more > 0:
-        yield f"And {more} more, in the table."
+        rest = f", and {answer.others:,} of lesser weight that are not listed" if answer.others else ""
+        yield f"And {more} more, in the table{rest}."
 
 
 def _sentence(one: Anomaly, names: Mapping[str | None, str]) -> str:
@@ -126,4 +125,4 @@ def _grids(answer: Anomalies, names: Mapping[str | None, str]) -> tuple[Grid, ..
         )
         for one in answer.anomalies
     )
-    return (Grid("What stands out", _COLUMNS, rows),) if rows else ()
+    return (Grid("What stands out", _COLUMNS, rows, left_out=answer.others),) if rows else ()

@@ -208,8 +208,8 @@ async def aws(
 
 
 async def reported(http: httpx2.AsyncClient, url: str) -> Any:
-    """The structured content of a report of three days."""
-    message, headers = modern(tool(TOOL, days=3))
+    """The structured content of a report of all that is logged: three days back lie on four days."""
+    message, headers = modern(tool(TOOL, days=4))
     result = messages(await http.post(url, json=message, headers=headers))[-1]["result"]
     assert not result.get("isError"), result
     return result["structuredContent"]

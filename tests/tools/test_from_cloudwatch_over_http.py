@@ -211,7 +211,8 @@ class TestConsent:
         refused = await ask()
         assert refused["isError"]
         assert after_the_estimate(refused["content"][0]["text"]) == (
-            "Nothing was read. Ask for fewer days, or, once whoever pays agrees, call again with max_scan_usd=0.51."
+            "Nothing was read. Ask about a shorter time or one region, or, once whoever pays agrees, call again with "
+            "max_scan_usd=0.51."
         )
         assert cloudwatch.stats(name).requests == 0
         assert found((await ask(max_scan_usd=0.51))["structuredContent"]) == truth(cloudwatch, name, days=2)
